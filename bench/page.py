@@ -5,6 +5,9 @@ import json
 import re
 import statistics
 
+import curves
+from markdown import shown, table
+
 NAMES = {"this": "this server", "python": "`minimax-mcp`", "javascript": "`minimax-mcp-js`", "hoobnn": "`hoobnn-minimax-mcp`"}
 OTHERS = ("python", "javascript", "hoobnn")
 COLOURS = {"this": "#0f766e", "python": "#94a3b8", "javascript": "#a8a29e", "hoobnn": "#b4a7c7"}
@@ -59,13 +62,6 @@ def derived(values):
     return {**values, "overhead_ms": over}
 
 
-def shown(value):
-    """A value with about three digits."""
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
 def ratio(values, what, name):
     """How many times as much as this server another one needs, as text. None if one of them has no value."""
     mine, other = values.get(what, {}).get("this"), values.get(what, {}).get(name)
@@ -79,11 +75,6 @@ def ratios(values):
     """What → the other server → ratio."""
     rows = {what: {name: ratio(values, what, name) for name in OTHERS} for what, _, _ in MEASURES}
     return {what: {name: one for name, one in row.items() if one} for what, row in rows.items()}
-
-
-def table(head, rows):
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
 
 
 def versioned(results, names):
@@ -212,10 +203,8 @@ def write(root, results):
         return
     parts = [peers(results)]
     if "growth" in results:
-        import growth
-
-        parts.append(growth.section(results["growth"]))
-        (docs / "benchmarks-growth.svg").write_text(growth.figure(results["growth"]))
+        parts.append(curves.section(results["growth"]))
+        (docs / "benchmarks-growth.svg").write_text(curves.figure(results["growth"]))
     parts.append(REPEAT)
     (docs / "benchmarks.md").write_text("\n".join(parts))
     (docs / "benchmarks.svg").write_text(figure(results))

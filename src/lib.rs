@@ -8,15 +8,14 @@
 //!
 //! # Layers
 //!
-//! `cli` → `gallery` → `serve` → `tools`, `notify` → `chat`, `speech` → `mcp` → `arguments`, `result` → `jobs` → `store` → `record` →
-//! `api`, `download` → `rate_limit`, `media`, `telemetry` → `config`, `facts` → `bucket`, `money`, `clock`, `permits`, `viewer`.
-//! ARCHITECTURE.md says what each knows. The simulator of MiniMax, for tests, demos and `--sandbox`, is a crate of its own:
-//! `crates/minimax-sandbox`. `tests/it/architecture.rs` keeps the direction of imports.
+//! ARCHITECTURE.md lists the modules in layers and says what each knows; `tests/it/architecture.rs` keeps the direction of
+//! imports. The simulator of MiniMax, for tests, demos and `--sandbox`, is a crate of its own: `crates/minimax-sandbox`.
 //!
 //! # Invariants, as absences
 //!
-//! * Only `arguments`, `result`, `mcp` and what is above them know MCP; only `api` and `download` make HTTP requests, and
-//!   `telemetry` to a collector.
+//! * Only `arguments`, `result`, `mcp`, what is above them, and `viewer` know MCP.
+//! * Only four modules send HTTP requests: `api` to MiniMax, `download` to links and the operator's addresses, `bucket` to
+//!   the bucket, and `telemetry` to a collector.
 //! * `jobs` knows no peer and no progress token: information goes up as return values and `watch` channels.
 //! * `minimax-sandbox` does not depend on this crate, so a field that `api` misspells is not misspelt there too.
 //! * Only `store` knows SQL; it sends no request and knows no tool.

@@ -101,7 +101,7 @@ mod tests {
         assert!(!client.has_newer_key(1, &ApiError::NoKey).await);
         assert!(client.has_newer_key(1, &refused(2049)).await);
         assert_eq!(client.keys.current().unwrap().expose_secret(), "sk-api-two");
-        // A request that had left with the old key meanwhile, and one with the new key.
+        // A request that had left with the old key in the meantime, and one with the new key.
         assert!(client.has_newer_key(1, &refused(1004)).await);
         assert!(!client.has_newer_key(2, &refused(1004)).await);
         assert_eq!(client.keys.hidden_in("sk-api-one, sk-api-two"), "[key], [key]");

@@ -31,6 +31,7 @@ pub mod speech_long;
 pub mod speech_socket;
 pub mod speech_stream;
 mod target;
+pub mod task;
 pub mod template;
 pub mod transcription;
 mod transport;

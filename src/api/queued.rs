@@ -260,7 +260,7 @@ mod tests {
     async fn a_read_that_is_never_answered_ends_within_its_limit_with_all_its_retries() {
         let limiter = RateLimiter::new(RateLimits::default());
         for patience in [MAX_WAIT, MAX_POLL_WAIT] {
-            // Silence for ever, or for as long as one try may take.
+            // Silence forever, or for as long as one try may take.
             for silence in [Duration::from_secs(100_000), READ_ATTEMPT, Duration::from_secs(3)] {
                 let start = Instant::now();
                 let asked = send_queued(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::speech::{AudioFormat, Effects, PronunciationDict, VoiceSetting};
-use super::video::{Progress, Ready};
+use super::task::{self, Progress, Ready};
 use super::{ApiError, Client, Endpoint, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/t2a_async_v2", 60);
@@ -75,8 +75,8 @@ impl Client {
             usage_characters: Option<u64>,
         }
         let Answer { task_id, file_id, usage_characters } = self.post(&SUBMIT, submit).await?;
-        let task_id = super::video::task(SUBMIT.path, task_id)?;
-        let file_id = super::video::file_id(file_id);
+        let task_id = task::task_id(SUBMIT.path, task_id)?;
+        let file_id = task::file_id(file_id);
         Ok(LongSubmitted { task_id, file_id, characters: usage_characters })
     }
 
@@ -93,7 +93,7 @@ impl Client {
             self.read_traced(&QUERY, QUERY.path, &[("task_id", task_id)]).await?;
         // The current documentation says `Success`, older versions `success`.
         Ok(match status.to_lowercase().as_str() {
-            "success" => match super::video::file_id(file_id) {
+            "success" => match task::file_id(file_id) {
                 Some(file_id) => {
                     Progress::Ready(Box::new(Ready { file_id: Some(file_id), ..Ready::default() }))
                 }

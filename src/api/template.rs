@@ -1,9 +1,8 @@
 //! Video templates (platform docs > Video Agent). Their queries are in `video`.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::video::task;
-use super::{ApiError, Client, Endpoint, lenient};
+use super::{ApiError, Client, Endpoint};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/video_template_generation", 60);
 
@@ -30,12 +29,6 @@ pub struct TemplateInput {
 impl Client {
     /// Submits a template and returns its task id.
     pub async fn submit_template(&self, submit: &TemplateSubmit) -> Result<String, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "lenient")]
-            task_id: String,
-        }
-        let Answer { task_id } = self.post(&SUBMIT, submit).await?;
-        task(SUBMIT.path, task_id)
+        self.submit_task(&SUBMIT, submit).await
     }
 }

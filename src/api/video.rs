@@ -1,10 +1,10 @@
 //! Video V1: Hailuo, the 01 series and templates (platform docs > Video Generation, Video Agent).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::envelope::usable_link;
-use super::{ApiError, Client, Endpoint, LONGEST_ID, group, lenient};
+use super::task::{Progress, Ready, file_id};
+use super::{ApiError, Client, Endpoint, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/video_generation", 60);
 const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation").looked_at(group::LOOKS);
@@ -57,48 +57,6 @@ pub struct SubjectReference {
     pub image: Vec<String>,
 }
 
-/// The result of a poll.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Progress {
-    /// Not done, with MiniMax's status.
-    Pending(String),
-    /// Done.
-    Ready(Box<Ready>),
-    /// Done, but the answer names no file, link or text.
-    Empty {
-        /// The trace id, which MiniMax's support asks for.
-        trace_id: Option<String>,
-    },
-    /// Ended without a result.
-    Failed {
-        /// MiniMax's error code.
-        code: Option<i64>,
-        /// MiniMax's message.
-        message: String,
-    },
-    /// Cancelled by this program or by another one.
-    Cancelled,
-}
-
-/// A result that can be downloaded.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Ready {
-    /// V1: the id of the file, for which a link can be requested.
-    pub file_id: Option<String>,
-    /// V2 and templates: the link itself.
-    pub url: Option<String>,
-    /// Context-IR: the enriched prompt.
-    pub text: Option<String>,
-    /// In pixels.
-    pub width: Option<u32>,
-    /// In pixels.
-    pub height: Option<u32>,
-    /// The usage that MiniMax reports.
-    pub usage: Option<Value>,
-    /// The model that MiniMax reports.
-    pub model: Option<String>,
-}
-
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -116,13 +74,7 @@ struct Answer {
 impl Client {
     /// Submits a video and returns its task id.
     pub async fn submit_video(&self, submit: &VideoSubmit) -> Result<String, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "lenient")]
-            task_id: String,
-        }
-        let Answer { task_id } = self.post(&SUBMIT, submit).await?;
-        super::video::task(SUBMIT.path, task_id)
+        self.submit_task(&SUBMIT, submit).await
     }
 
     /// Polls a V1 task.
@@ -173,19 +125,4 @@ impl Answer {
             ..Ready::default()
         }))
     }
-}
-
-/// The id of a file; `None` for the empty text and the zero that stand for no file.
-pub(super) fn file_id(id: String) -> Option<String> {
-    Some(id).filter(|id| !id.is_empty() && id.bytes().any(|byte| byte != b'0'))
-}
-
-/// Checks the task id of a submit. Without a usable one the task cannot be polled, although it may have been billed.
-pub(super) fn task(path: &'static str, task_id: String) -> Result<String, ApiError> {
-    let why = match task_id.chars().count() {
-        0 => "a success without task_id".to_owned(),
-        length if length > LONGEST_ID => format!("a task_id of {length} characters"),
-        _ => return Ok(task_id),
-    };
-    Err(ApiError::Shape { at: path.into(), why, trace_id: None })
 }

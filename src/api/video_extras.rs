@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::video::task;
 use super::video_v2::{Content, path_segment};
 use super::{ApiError, Client, Endpoint, lenient};
 
@@ -110,22 +109,12 @@ pub struct CloudError {
 impl Client {
     /// Submits a prompt to be enriched and returns the task id.
     pub async fn submit_enrich(&self, submit: &Enrich) -> Result<String, ApiError> {
-        self.submit_extra(&ENRICH, submit).await
+        self.submit_task(&ENRICH, submit).await
     }
 
     /// Submits a video to be regenerated in 2K and returns the task id.
     pub async fn submit_regenerate(&self, submit: &Regenerate) -> Result<String, ApiError> {
-        self.submit_extra(&REGENERATE, submit).await
-    }
-
-    async fn submit_extra(&self, endpoint: &Endpoint, submit: &impl Serialize) -> Result<String, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "lenient")]
-            task_id: String,
-        }
-        let Answer { task_id } = self.post(endpoint, submit).await?;
-        task(endpoint.path, task_id)
+        self.submit_task(&REGENERATE, submit).await
     }
 
     /// Lists a page of the account's V2 tasks from the last seven days. `page` counts from 1.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::envelope::usable_link;
-use super::video::{Progress, Ready, task};
+use super::task::{Progress, Ready};
 use super::{ApiError, Client, Endpoint, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v2/video_generation", 60);
@@ -86,13 +86,7 @@ pub enum Expansion {
 impl Client {
     /// Submits a video and returns its task id.
     pub async fn submit_video_v2(&self, submit: &VideoV2Submit) -> Result<String, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "lenient")]
-            task_id: String,
-        }
-        let Answer { task_id } = self.post(&SUBMIT, submit).await?;
-        task(SUBMIT.path, task_id)
+        self.submit_task(&SUBMIT, submit).await
     }
 
     /// Polls a V2 task from the last seven days. Each poll returns a new link.

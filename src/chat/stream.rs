@@ -277,7 +277,7 @@ impl<'a> Notes<'a> {
         Self { call, start: Instant::now(), beat, last: None, fresh: String::new(), doing, waiting }
     }
 
-    /// Waits for `work` and sends notifications meanwhile. `None` if the call is cancelled.
+    /// Waits for `work` and sends notifications in the meantime. `None` if the call is cancelled.
     async fn during<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(work);
         let call = self.call;

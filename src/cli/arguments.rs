@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::flags::Flags;
-use super::shell::{Output, exit};
+use super::shell::answer::Output;
+use super::shell::exit;
 use super::texts::{Language, LanguageOption};
 use super::{login, prune, setup};
 use crate::config::Config;
@@ -183,7 +184,7 @@ pub(super) enum Command {
     Migrate,
     /// Copy the job records of a data folder to the database of MINIMAX_STORE_URL.
     ///
-    /// No server may use the folder meanwhile. Nothing is removed from it. What is in the database already stays as it
+    /// No server may use the folder while it runs. Nothing is removed from it. What is in the database already stays as it
     /// is, so an interrupted copy can be started again.
     #[command(display_order = 11)]
     Import {
@@ -235,19 +236,19 @@ pub(super) struct World {
 }
 
 impl Command {
-    /// The settings that are given as options, and whether a person gave them for this one call.
-    pub(super) fn flags(&self) -> Option<(&Flags, bool)> {
+    /// The settings and the simulator, of a command that talks to MiniMax.
+    fn world(&self) -> Option<&World> {
         match self {
-            Self::Serve { world, .. } => Some((&world.flags, false)),
-            Self::Call { world, .. }
+            Self::Serve { world, .. }
+            | Self::Call { world, .. }
             | Self::Tools { world, .. }
             | Self::Jobs { world, .. }
             | Self::Wait { world, .. }
             | Self::Account { world, .. }
             | Self::Gallery { world, .. }
-            | Self::Voices { world, .. } => Some((&world.flags, true)),
-            Self::Settings { flags, .. } => Some((flags, true)),
-            Self::Doctor { .. }
+            | Self::Voices { world, .. } => Some(world),
+            Self::Settings { .. }
+            | Self::Doctor { .. }
             | Self::Demo { .. }
             | Self::Sandbox { .. }
             | Self::Setup(_)
@@ -258,6 +259,14 @@ impl Command {
             | Self::Import { .. }
             | Self::Completions { .. }
             | Self::Man { .. } => None,
+        }
+    }
+
+    /// The settings that are given as options, and whether a person gave them for this one call.
+    pub(super) fn flags(&self) -> Option<(&Flags, bool)> {
+        match self {
+            Self::Settings { flags, .. } => Some((flags, true)),
+            _ => self.world().map(|world| (&world.flags, !matches!(self, Self::Serve { .. }))),
         }
     }
 
@@ -273,7 +282,7 @@ impl Command {
 
     /// Whether the command talks to MiniMax, so that the simulator can take its place.
     pub(super) fn has_sandbox(&self) -> bool {
-        !matches!(self, Self::Settings { .. }) && self.flags().is_some()
+        self.world().is_some()
     }
 
     /// Whether the key that `login` stored is not needed: MiniMax is simulated, or the command is about that key.
@@ -287,14 +296,7 @@ impl Command {
             | Self::Prune(_)
             | Self::Import { .. } => true,
             Self::Serve { http, world, .. } => world.sandbox || (http.is_some() && config.http.caller_keys),
-            Self::Call { world, .. }
-            | Self::Tools { world, .. }
-            | Self::Jobs { world, .. }
-            | Self::Wait { world, .. }
-            | Self::Account { world, .. }
-            | Self::Gallery { world, .. }
-            | Self::Voices { world, .. } => world.sandbox,
-            _ => false,
+            _ => self.world().is_some_and(|world| world.sandbox),
         }
     }
 }

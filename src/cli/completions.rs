@@ -1,4 +1,4 @@
-//! What shells and `man` read about the command line.
+//! Completions for shells, and the manual page.
 
 use std::io::{self, Write as _};
 

@@ -7,20 +7,7 @@ use serde::Serialize;
 use super::doctor::masked;
 use super::flags::Flags;
 use super::outcome::Outcome;
-use crate::config::{Config, SETTINGS};
-
-/// Settings whose values are never shown.
-const SECRET: &[&str] = &[
-    "MINIMAX_MCP_TOKEN",
-    "MINIMAX_STORE_URL",
-    "MINIMAX_WEBHOOK_SECRET",
-    "MINIMAX_WEBHOOK_URL",
-    "OTEL_EXPORTER_OTLP_HEADERS",
-];
-
-/// Names under which other programs know a setting. They count where the setting itself is not given.
-const ALIASES: &[(&str, &str)] =
-    &[("MINIMAX_API_HOST", "MINIMAX_API_BASE"), ("MINIMAX_API_RESOURCE_MODE", "MINIMAX_RESOURCE_MODE")];
+use crate::config::{ALIASES, Config, SETTINGS, Setting};
 
 /// One setting with its current value.
 #[derive(Debug, Serialize)]
@@ -67,12 +54,7 @@ pub(super) fn print(
     Ok(())
 }
 
-fn row(
-    setting: &crate::config::Setting,
-    config: &Config,
-    flags: &Flags,
-    lookup: &impl Fn(&str) -> Option<String>,
-) -> Row {
+fn row(setting: &Setting, config: &Config, flags: &Flags, lookup: &impl Fn(&str) -> Option<String>) -> Row {
     let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
     let alias = ALIASES.iter().find(|(name, _)| *name == setting.name).map(|(_, alias)| *alias);
     let (key, key_file) = match setting.name {
@@ -97,10 +79,9 @@ fn row(
         } else {
             (default(setting.name, config).unwrap_or_else(|| plain(setting.default)), "default".to_owned())
         };
-    let is_secret = is_key || SECRET.contains(&setting.name);
     let value = match key {
         Some(key) => masked(key),
-        None if is_secret && source != "default" => "not shown".to_owned(),
+        None if setting.is_secret() && source != "default" => "not shown".to_owned(),
         None => without_credentials(&value),
     };
     let problems = config.problems.iter().filter(|problem| problem.name == setting.name);

@@ -1,6 +1,19 @@
-//! Reads the amounts of money in settings.
+//! The spending limits, and the amounts of money in settings.
 
 use crate::money::{Currency, Decimal, Money};
+
+/// Spending limits in the region's currency. `None` means no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budgets {
+    /// For any 24 hours, across all servers that share the data folder.
+    pub day: Option<Money>,
+    /// For one call.
+    pub call: Option<Money>,
+    /// For this process.
+    pub process: Option<Money>,
+    /// A call that costs more needs a person's consent.
+    pub confirm_above: Option<Money>,
+}
 
 /// The largest amount, exclusive. No real limit is this large.
 const LARGEST: u64 = 1_000_000_000;

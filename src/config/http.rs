@@ -7,8 +7,10 @@ use url::Url;
 
 use super::oauth::OAuthSettings;
 use super::reader::{Reader, words_of};
+use super::region::Region;
 use super::tokens::{SHORTEST, TokenRow};
-use super::{Config, ConfigError, Region, Toolset, UploadSettings};
+use super::toolset::Toolset;
+use super::{Config, ConfigError, UploadSettings};
 use crate::money::Currency;
 
 /// Who may call, and the names that the server answers to.

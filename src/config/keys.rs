@@ -6,11 +6,36 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::LEFT_EMPTY;
 use super::value::{self, KEY, KeyText, PLAN_KEY};
-use super::{Config, ConfigError, KeyKind};
+use super::{Config, ConfigError};
 
 /// The settings that name a file with a key.
 pub(super) const KEY_FILE: &str = "MINIMAX_API_KEY_FILE";
 pub(super) const PLAN_KEY_FILE: &str = "MINIMAX_PLAN_KEY_FILE";
+
+/// The kind of key, as far as its prefix shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// No key is set.
+    Missing,
+    /// `sk-cp-…`: uses the quota of a subscription.
+    Plan,
+    /// `sk-api-…`: uses the balance.
+    PayAsYouGo,
+    /// Older keys, and the key of the sandbox.
+    Other,
+}
+
+impl KeyKind {
+    /// Judges the kind by the prefix.
+    pub fn of(key: Option<&SecretString>) -> Self {
+        match key.map(ExposeSecret::expose_secret) {
+            None => Self::Missing,
+            Some(key) if key.starts_with("sk-cp-") => Self::Plan,
+            Some(key) if key.starts_with("sk-api-") => Self::PayAsYouGo,
+            Some(_) => Self::Other,
+        }
+    }
+}
 
 /// A key with the setting that holds it.
 #[derive(Debug, Clone, Copy)]

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::of_pairs as read;
 use super::*;
+use crate::money::Money;
 
 fn key(config: &Config) -> Option<&str> {
     config.key.as_ref().map(ExposeSecret::expose_secret)

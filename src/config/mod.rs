@@ -1,7 +1,7 @@
 //! All settings: their names, defaults and meanings, and the [`Config`] that results.
 //!
 //! [`Config::read`] is pure. It reads the environment through a lookup function and the folders of the machine
-//! through [`Places`]. `minimax-mcp settings` and docs/configuration.md print [`SETTINGS`], so a setting that is not in the table does not exist.
+//! through [`Places`]. `minimax-mcp settings` and docs/configuration.md print the table [`SETTINGS`].
 //!
 //! An illegal setting does not stop the server from starting. It goes to [`Config::problems`], and each call explains
 //! what to change.
@@ -13,12 +13,14 @@ mod keep;
 mod keys;
 mod oauth;
 mod reader;
+mod region;
 mod settings;
 mod start;
 mod start_folder;
 mod store_url;
 mod telemetry;
 mod tokens;
+mod toolset;
 mod unknown;
 mod uploads;
 mod value;
@@ -28,21 +30,24 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 use crate::bucket::Address;
-use crate::money::{Currency, Money};
+use crate::money::Currency;
+pub use amount::Budgets;
 pub use http::HttpSettings;
 pub use keep::{KeepSettings, read_bytes, read_days};
-pub use keys::{Keys, NamedKey};
+pub use keys::{KeyKind, Keys, NamedKey};
 pub use oauth::{OAuthSettings, ScopeRow};
-pub use reader::HOSTS;
 use reader::{Reader, origin};
-pub use settings::{SETTINGS, Setting};
+use region::CN_HOSTS;
+pub use region::{HOSTS, Region};
+pub use settings::{ALIASES, SETTINGS, Setting};
 pub use start::read_key;
 pub use telemetry::{OtlpSettings, TelemetrySettings};
 pub use tokens::{TokenRow, read_tokens};
+pub use toolset::Toolset;
 pub use uploads::UploadSettings;
 pub use value::is_placeholder;
 use value::{KEY, PLAN_KEY};
@@ -62,28 +67,6 @@ pub struct Places {
     pub data: PathBuf,
 }
 
-/// The region of the API. It decides the currency of prices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Region {
-    /// api.minimax.io, prices in USD.
-    Global,
-    /// api.minimax.cn, prices in CNY.
-    Cn,
-}
-
-impl Region {
-    /// The currency of the region's prices.
-    pub fn currency(self) -> Currency {
-        match self {
-            Self::Global => Currency::Usd,
-            Self::Cn => Currency::Cny,
-        }
-    }
-}
-
-/// Hosts that belong to the China region, as of 2026-11-21.
-const CN_HOSTS: &[&str] = &["api.minimax.cn", "api.minimaxi.com", "api-bj.minimaxi.com", "api.minimax.chat"];
-
 /// How a result is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceMode {
@@ -91,65 +74,6 @@ pub enum ResourceMode {
     Local,
     /// The link alone.
     Url,
-}
-
-/// A group of tools that is switched on or off together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the variants are the values of MINIMAX_TOOLSETS")]
-pub enum Toolset {
-    Text,
-    Speech,
-    Video,
-    Image,
-    Music,
-    Files,
-    Jobs,
-    Account,
-    Legacy,
-}
-
-impl Toolset {
-    /// Every toolset, by its name in `MINIMAX_TOOLSETS`.
-    pub const ALL: &'static [(&'static str, Self)] = &[
-        ("text", Self::Text),
-        ("speech", Self::Speech),
-        ("video", Self::Video),
-        ("image", Self::Image),
-        ("music", Self::Music),
-        ("files", Self::Files),
-        ("jobs", Self::Jobs),
-        ("account", Self::Account),
-        ("legacy", Self::Legacy),
-    ];
-
-    /// Toolsets with tools that start jobs. Each of them also switches on `jobs`.
-    const STARTS_JOBS: &'static [Self] = &[Self::Speech, Self::Video, Self::Image, Self::Music];
-}
-
-/// The kind of key, as far as its prefix shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyKind {
-    /// No key is set.
-    Missing,
-    /// `sk-cp-…`: uses the quota of a subscription.
-    Plan,
-    /// `sk-api-…`: uses the balance.
-    PayAsYouGo,
-    /// Older keys, and the key of the sandbox.
-    Other,
-}
-
-impl KeyKind {
-    /// Judges the kind by the prefix.
-    pub fn of(key: Option<&SecretString>) -> Self {
-        match key.map(ExposeSecret::expose_secret) {
-            None => Self::Missing,
-            Some(key) if key.starts_with("sk-cp-") => Self::Plan,
-            Some(key) if key.starts_with("sk-api-") => Self::PayAsYouGo,
-            Some(_) => Self::Other,
-        }
-    }
 }
 
 /// What happens to an order that the plan refuses.
@@ -180,19 +104,6 @@ pub struct Defaults {
     pub speech_model: Option<String>,
     pub video_model: Option<String>,
     pub voice_id: Option<String>,
-}
-
-/// Spending limits in the region's currency. `None` means no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Budgets {
-    /// For any 24 hours, across all servers that share the data folder.
-    pub day: Option<Money>,
-    /// For one call.
-    pub call: Option<Money>,
-    /// For this process.
-    pub process: Option<Money>,
-    /// A call that costs more needs a person's consent.
-    pub confirm_above: Option<Money>,
 }
 
 /// All settings, read once.
@@ -393,111 +304,4 @@ pub fn of_pairs(pairs: &[(&str, &str)]) -> Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::of_pairs as read;
-    use super::*;
-
-    #[test]
-    fn a_base_url_of_another_tool_is_understood() {
-        for given in [
-            "https://api.minimax.io",
-            "https://api.minimax.io/v1",
-            "https://api.minimax.io/v1/",
-            "https://api.minimax.io/anthropic",
-            "https://api.minimax.io/anthropic/v1/messages",
-            "api.minimax.io",
-        ] {
-            let config = read(&[("MINIMAX_API_BASE", given)]);
-            assert_eq!(config.host, "https://api.minimax.io", "{given}");
-            assert!(config.problems.is_empty(), "{given}");
-        }
-    }
-
-    #[test]
-    fn a_host_that_would_leak_the_key_is_a_problem_and_not_a_crash() {
-        for given in [
-            "http://api.minimax.io",
-            "ftp://api.minimax.io",
-            "https://user:pw@api.minimax.io",
-            "https://api.minimax.io/?x=1",
-            "https://api.minimax.io/other",
-            "https://",
-        ] {
-            let config = read(&[("MINIMAX_API_HOST", given)]);
-            assert_eq!(
-                config.problems.first().map(|problem| problem.name),
-                Some("MINIMAX_API_HOST"),
-                "{given}"
-            );
-            assert_eq!(config.host, "", "{given}");
-        }
-        assert!(read(&[("MINIMAX_API_HOST", "http://127.0.0.1:9")]).problems.is_empty());
-    }
-
-    #[test]
-    fn a_host_on_this_machine_is_a_gateway_unless_the_sandbox_is_named() {
-        for host in ["http://127.0.0.1:4000", "http://localhost:4000", "http://[::1]:4000"] {
-            let gateway = read(&[("MINIMAX_API_HOST", host)]);
-            assert_eq!((gateway.sandbox, gateway.keeps_limits()), (false, true), "{host}");
-            assert_eq!(gateway.poll, Duration::from_secs(10), "{host}");
-            let sandbox = read(&[("MINIMAX_API_HOST", host), ("MINIMAX_SANDBOX", "true")]);
-            assert_eq!((sandbox.sandbox, sandbox.keeps_limits()), (true, false), "{host}");
-            assert!(sandbox.poll < Duration::from_secs(1) && sandbox.problems.is_empty(), "{host}");
-        }
-        let elsewhere = read(&[("MINIMAX_API_HOST", "https://api.minimax.io"), ("MINIMAX_SANDBOX", "true")]);
-        assert!(!elsewhere.sandbox);
-        assert_eq!(elsewhere.problems.first().map(|problem| problem.name), Some("MINIMAX_SANDBOX"));
-        let config = read(&[]).at_sandbox("http://127.0.0.1:1");
-        assert_eq!((config.sandbox, config.keeps_limits()), (true, false));
-    }
-
-    #[test]
-    fn the_region_decides_host_and_currency_and_a_known_host_decides_the_region() {
-        let cn = read(&[("MINIMAX_REGION", "cn")]);
-        assert_eq!((cn.host.as_str(), cn.currency()), ("https://api.minimax.cn", Currency::Cny));
-        assert_eq!(read(&[("MINIMAX_API_HOST", "https://api.minimaxi.com")]).currency(), Currency::Cny);
-        assert_eq!(read(&[("MINIMAX_REGION", "mars")]).problems.len(), 1);
-    }
-
-    #[test]
-    fn a_group_with_jobs_brings_the_job_tools_and_a_wrong_group_is_named() {
-        assert_eq!(read(&[("MINIMAX_TOOLSETS", "image")]).toolsets, [Toolset::Image, Toolset::Jobs]);
-        assert_eq!(read(&[("MINIMAX_TOOLSETS", "account")]).toolsets, [Toolset::Account]);
-        let wrong = read(&[("MINIMAX_TOOLSETS", "images")]);
-        assert!(wrong.problems.iter().any(|problem| problem.problem.contains("`images`")));
-        assert!(!read(&[]).toolsets.contains(&Toolset::Legacy));
-    }
-
-    #[test]
-    fn a_relative_folder_is_refused_because_clients_start_servers_anywhere() {
-        let config = read(&[("MINIMAX_MCP_BASE_PATH", "out")]);
-        assert_eq!(config.base_path, Path::new("/home/ada/minimax"));
-        assert_eq!(config.problems.len(), 1);
-        assert_eq!(read(&[("MINIMAX_MCP_BASE_PATH", "~/x")]).base_path, Path::new("/home/ada/x"));
-    }
-
-    #[test]
-    fn a_budget_in_another_currency_or_that_cannot_be_read_is_a_problem_and_not_ignored() {
-        let amount = |millionths| Some(Money::from_millionths(millionths, Currency::Usd));
-        let good = read(&[("MINIMAX_BUDGET_DAY", "5"), ("MINIMAX_CONFIRM_ABOVE", "0.5 usd")]);
-        assert_eq!((good.budgets.day, good.budgets.confirm_above), (amount(5_000_000), amount(500_000)));
-        assert!(good.problems.is_empty());
-        let cn = read(&[("MINIMAX_REGION", "cn"), ("MINIMAX_BUDGET_CALL", "30 CNY")]);
-        let thirty = Money::from_millionths(30_000_000, Currency::Cny);
-        assert_eq!((cn.budgets.call, cn.problems.len()), (Some(thirty), 0));
-        for (name, value) in
-            [("MINIMAX_BUDGET_DAY", "30 CNY"), ("MINIMAX_BUDGET_CALL", "x"), ("MINIMAX_BUDGET_PROCESS", "-1")]
-        {
-            let bad = read(&[(name, value)]);
-            assert_eq!(bad.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [name]);
-        }
-    }
-
-    #[test]
-    fn the_key_is_not_in_the_debug_form() {
-        let config = read(&[("MINIMAX_API_KEY", "sk-api-secret")]);
-        assert!(!format!("{config:?}").contains("secret"));
-    }
-}
+mod tests;

@@ -5,42 +5,14 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::unknown::ALIASES;
+use super::amount::{self, Budgets};
+use super::region::{HOSTS, Region};
+use super::settings;
+use super::toolset::Toolset;
 use super::value::{self, KEY, KeyText, PLAN_KEY};
-use super::{Budgets, ConfigError, PlanOverflow, Region, ResourceMode, SETTINGS, Toolset, amount, store_url};
+use super::{ConfigError, PlanOverflow, ResourceMode, store_url};
 use crate::money::{Currency, Money};
 use secrecy::SecretString;
-
-/// Hosts by region, as of 2026-11-21 (platform docs > servers of every API page): the region, its name in
-/// `MINIMAX_REGION`, and the host.
-pub const HOSTS: &[(Region, &str, &str)] =
-    &[(Region::Global, "global", "https://api.minimax.io"), (Region::Cn, "cn", "https://api.minimax.cn")];
-
-/// Settings that limit what is spent, sent or deleted. If one of them was never filled in, running without it could do
-/// harm, so calls are refused.
-const PROTECTIVE: &[&str] = &[
-    "MINIMAX_API_BASE",
-    "MINIMAX_API_HOST",
-    "MINIMAX_BUDGET_CALL",
-    "MINIMAX_BUDGET_DAY",
-    "MINIMAX_BUDGET_PROCESS",
-    "MINIMAX_CONFIRM_ABOVE",
-    "MINIMAX_FILES_URL",
-    "MINIMAX_KEEP_BYTES",
-    "MINIMAX_KEEP_DAYS",
-    "MINIMAX_KEEP_FILES",
-    "MINIMAX_MCP_OAUTH_AUDIENCE",
-    "MINIMAX_MCP_OAUTH_ISSUER",
-    "MINIMAX_MCP_OAUTH_JWKS",
-    "MINIMAX_MCP_OAUTH_SCOPES",
-    "MINIMAX_MCP_TOKEN",
-    "MINIMAX_MCP_TOKEN_FILE",
-    "MINIMAX_READ_ONLY",
-    "MINIMAX_STORE_URL",
-    "MINIMAX_TOOLSETS",
-    "MINIMAX_WEBHOOK_SECRET",
-    "MINIMAX_WEBHOOK_URL",
-];
 
 /// What a host such as Claude Desktop passes on for a field that the user left empty on purpose.
 pub(super) const LEFT_EMPTY: &str = "${user_config.";
@@ -75,7 +47,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 
     /// Reports settings that are still placeholders, and those that are no text.
     pub(super) fn report_unfilled(&mut self) {
-        let names = SETTINGS.iter().map(|setting| setting.name).chain(ALIASES.iter().copied());
+        let names = settings::names();
         for name in names.filter(|name| ![KEY, PLAN_KEY].contains(name)) {
             let Some(value) = self.given(name) else { continue };
             if value.contains(char::REPLACEMENT_CHARACTER) {
@@ -88,7 +60,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 let problem = format!("is still the placeholder {}, so it is not set", value::shown(&value));
                 if value.starts_with(LEFT_EMPTY) || !name.starts_with("MINIMAX_") {
                     self.warnings.push(format!("{name} {problem}"));
-                } else if PROTECTIVE.contains(&name) {
+                } else if settings::is_protective(name) {
                     self.problem(name, problem);
                 } else {
                     self.ignored.push(ConfigError { name, problem });

@@ -1,4 +1,4 @@
-//! The table of settings.
+//! The table of settings, their other names, and which of them are secret or protect somebody.
 
 /// One row of the table that `minimax-mcp settings` and `docs/configuration.md` print.
 #[derive(Debug, Clone, Copy)]
@@ -314,3 +314,84 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "HTTP only: the time after which an upload is deleted, in hours: 1 to 720",
     },
 ];
+
+/// Names under which other programs know a setting. They count where the setting itself is not given.
+pub const ALIASES: &[(&str, &str)] = &[
+    ("MINIMAX_API_HOST", "MINIMAX_API_BASE"),
+    ("MINIMAX_API_RESOURCE_MODE", "MINIMAX_RESOURCE_MODE"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"),
+];
+
+/// The names of all settings, with their aliases.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().map(|setting| setting.name).chain(ALIASES.iter().map(|(_, alias)| *alias))
+}
+
+/// Settings whose values are never shown.
+const SECRET: &[&str] = &[
+    "MINIMAX_API_KEY",
+    "MINIMAX_MCP_TOKEN",
+    "MINIMAX_PLAN_KEY",
+    "MINIMAX_STORE_URL",
+    "MINIMAX_WEBHOOK_SECRET",
+    "MINIMAX_WEBHOOK_URL",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+];
+
+/// Settings that limit what is spent, sent or deleted. If one of them was never filled in, running without it could do
+/// harm, so calls are refused.
+const PROTECTIVE: &[&str] = &[
+    "MINIMAX_API_BASE",
+    "MINIMAX_API_HOST",
+    "MINIMAX_BUDGET_CALL",
+    "MINIMAX_BUDGET_DAY",
+    "MINIMAX_BUDGET_PROCESS",
+    "MINIMAX_CONFIRM_ABOVE",
+    "MINIMAX_FILES_URL",
+    "MINIMAX_KEEP_BYTES",
+    "MINIMAX_KEEP_DAYS",
+    "MINIMAX_KEEP_FILES",
+    "MINIMAX_MCP_OAUTH_AUDIENCE",
+    "MINIMAX_MCP_OAUTH_ISSUER",
+    "MINIMAX_MCP_OAUTH_JWKS",
+    "MINIMAX_MCP_OAUTH_SCOPES",
+    "MINIMAX_MCP_TOKEN",
+    "MINIMAX_MCP_TOKEN_FILE",
+    "MINIMAX_READ_ONLY",
+    "MINIMAX_STORE_URL",
+    "MINIMAX_TOOLSETS",
+    "MINIMAX_WEBHOOK_SECRET",
+    "MINIMAX_WEBHOOK_URL",
+];
+
+impl Setting {
+    /// Whether its value is never shown.
+    pub fn is_secret(&self) -> bool {
+        SECRET.contains(&self.name)
+    }
+}
+
+/// Whether calls are refused while the setting with this name is an unfilled placeholder.
+pub(super) fn is_protective(name: &str) -> bool {
+    PROTECTIVE.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_name_settings_and_a_setting_that_is_called_a_secret_is_one() {
+        for name in SECRET.iter().chain(PROTECTIVE) {
+            assert!(names().any(|known| known == *name), "{name} is no setting");
+        }
+        for (setting, alias) in ALIASES {
+            assert!(SETTINGS.iter().any(|known| known.name == *setting), "{alias} stands for no setting");
+        }
+        for setting in SETTINGS {
+            let is_secret =
+                ["_KEY", "_TOKEN", "_SECRET", "_HEADERS"].iter().any(|end| setting.name.ends_with(end));
+            assert!(!is_secret || setting.is_secret(), "{} has to be in SECRET", setting.name);
+        }
+    }
+}

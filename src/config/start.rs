@@ -82,7 +82,7 @@ impl Config {
         self.account == SANDBOX
     }
 
-    /// Warns of variables that look like settings and are none. `names` are those of the environment.
+    /// Warns of variables that look like settings but are not. `names` are those of the environment.
     pub fn warn_of_unknown(&mut self, names: impl Iterator<Item = String>) {
         let mut unknown: Vec<_> = names.filter_map(|name| Unknown::of(&name)).collect();
         unknown.sort_by(|a, b| a.name.cmp(&b.name));

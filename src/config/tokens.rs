@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Receiver, Toolset, amount};
+use super::toolset::Toolset;
+use super::{Receiver, amount};
 use crate::money::{Currency, Money};
 
 /// The least length of a token. Shorter ones can be guessed.
@@ -29,16 +30,6 @@ pub struct TokenRow {
     pub rate: Option<u32>,
     /// Where messages about the caller's jobs go, in place of `MINIMAX_WEBHOOK_URL`.
     pub webhook: Option<Receiver>,
-}
-
-impl Toolset {
-    /// Adds `jobs` if one of the toolsets starts jobs. Without it a caller could not ask for their results.
-    pub fn with_jobs(mut groups: Vec<Self>) -> Vec<Self> {
-        if groups.iter().any(|group| Self::STARTS_JOBS.contains(group)) && !groups.contains(&Self::Jobs) {
-            groups.push(Self::Jobs);
-        }
-        groups
-    }
 }
 
 impl TokenRow {

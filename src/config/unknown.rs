@@ -1,17 +1,12 @@
-//! Names that look like settings and are none.
+//! Names that look like settings but are not.
 
-use super::SETTINGS;
-
-/// Other names of settings.
-pub(super) const ALIASES: &[&str] =
-    &["MINIMAX_API_BASE", "MINIMAX_RESOURCE_MODE", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"];
+use super::settings;
 
 /// Variables that other programs for MiniMax read and that change nothing here, as of 2026-11-29: the official MCP
 /// servers and command line, LangChain, and plugins. The last three are switches for tests of this program.
 const OF_OTHERS: &[&str] = &[
     "MINIMAX_CONFIG_PATH",
     "MINIMAX_GROUP_ID",
-    "MINIMAX_IMAGE_PREVIEW",
     "MINIMAX_PAYGO_API_KEY",
     "MINIMAX_SERVER_ENDPOINT",
     "MINIMAX_SERVER_PORT",
@@ -52,7 +47,7 @@ const PREFIX: &str = "MINIMAX_";
 /// The most edits between a misspelt prefix and the right one, for names such as `MINMAX_API_KEY`.
 const SLIP: usize = 2;
 
-/// A variable that looks like a setting and is none.
+/// A variable that looks like a setting but is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unknown {
     /// Its name.
@@ -62,7 +57,7 @@ pub(super) struct Unknown {
 }
 
 impl Unknown {
-    /// Judges a variable by its name. `None` if the name is known, or is none of ours.
+    /// Judges a variable by its name. `None` if the name is known, or does not begin like ours.
     pub(super) fn of(name: &str) -> Option<Self> {
         let upper = name.to_uppercase();
         // Windows ignores the case of names.
@@ -85,9 +80,7 @@ impl Unknown {
 }
 
 fn is_known(name: &str) -> bool {
-    SETTINGS.iter().any(|setting| setting.name == name)
-        || ALIASES.contains(&name)
-        || OF_OTHERS.contains(&name)
+    settings::names().any(|known| known == name) || OF_OTHERS.contains(&name)
 }
 
 /// The setting whose name is closest. A name without our prefix has to be very close.
@@ -95,8 +88,7 @@ fn nearest(name: &str, ours: bool) -> Option<&'static str> {
     if let Some((_, meant)) = EXPECTED.iter().find(|(expected, _)| *expected == name) {
         return Some(meant);
     }
-    let settings = SETTINGS.iter().map(|setting| setting.name);
-    let own = settings.chain(ALIASES.iter().copied()).filter(|setting| setting.starts_with(PREFIX));
+    let own = settings::names().filter(|setting| setting.starts_with(PREFIX));
     if !ours {
         // Only the prefix may be misspelt, so that variables of other programs are left alone.
         let own = own.filter(|setting| name.contains('_') && may_be_slip(setting, name));
@@ -165,10 +157,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn two_slips_are_always_looked_at(
-            setting in 0..SETTINGS.len(),
+            setting in 0..settings::SETTINGS.len(),
             slips in proptest::collection::vec((0_u8..4, 0_usize..64, b'A'..=b'Z'), 0..=SLIP),
         ) {
-            let setting = SETTINGS[setting].name;
+            let setting = settings::SETTINGS[setting].name;
             let mut name = setting.as_bytes().to_vec();
             for (kind, at, letter) in slips {
                 let at = at % (name.len() - 1);
@@ -191,10 +183,9 @@ mod tests {
 
     #[test]
     fn settings_their_aliases_and_names_of_other_programs_are_not_reported() {
-        let settings = SETTINGS.iter().map(|setting| setting.name);
         let others =
             ["PATH", "HOME", "OPENAI_API_KEY", "MINIO_ACCESS_KEY", "MAX_API_KEY", "OTEL_BSP_SCHEDULE_DELAY"];
-        for name in settings.chain(ALIASES.iter().copied()).chain(OF_OTHERS.iter().copied()).chain(others) {
+        for name in settings::names().chain(OF_OTHERS.iter().copied()).chain(others) {
             assert_eq!(Unknown::of(name), None, "{name}");
         }
     }

@@ -19,7 +19,7 @@ const QUOTES: &[(char, char)] = &[
     ('「', '」'),
 ];
 
-/// Brackets that guides put around a key that is to be filled in. Some users fill in the inside alone.
+/// Brackets that guides put around a placeholder for a key. Some users keep them around the key.
 const BRACKETS: &[(char, char)] = &[('<', '>'), ('[', ']'), ('(', ')'), ('{', '}')];
 
 /// Beginnings of keys that MiniMax gives out.

@@ -48,19 +48,13 @@ impl Fetcher {
         expect: &Expect<'_>,
         key: Option<&str>,
     ) -> Result<Saved, FetchProblem> {
-        let (client, strict) = (self.client()?, Guard { public_http: false, ..self.guard.clone() });
+        let client = self.client()?;
         let resume = key.map(|key| self.resume(key));
         let resume = resume.as_ref();
-        if let (Some(rest), Err(Refused::Scheme(_))) = (url.strip_prefix("http://"), strict.check(url)) {
-            let secure = format!("https://{rest}");
-            match download(client, &strict, &secure, folder, name, expect, resume).await {
-                Err(FetchProblem::Transient { reason, .. }) => {
-                    tracing::info!(reason, "the download over https failed; trying plain http");
-                }
-                done => return done,
-            }
-        }
-        download(client, &self.guard, url, folder, name, expect, resume).await
+        let attempt = |guard: Guard, url: String| async move {
+            download(client, &guard, &url, folder, name, expect, resume).await
+        };
+        self.https_first(url, attempt).await
     }
 
     /// Downloads a link into the bucket. `from` is what an earlier call has noted.
@@ -70,17 +64,33 @@ impl Fetcher {
         to: ToBucket<'_>,
         from: Option<Unfinished>,
     ) -> Result<Saved, FetchProblem> {
-        let (client, strict) = (self.client()?, Guard { public_http: false, ..self.guard.clone() });
+        let client = self.client()?;
+        let attempt = |guard: Guard, url: String| {
+            let from = from.clone();
+            async move { LinkToBucket { client, guard: &guard, url: &url, to }.run(from).await }
+        };
+        self.https_first(url, attempt).await
+    }
+
+    /// Tries a plain `http` link over `https` first. Only after a transient failure there is it tried as it is.
+    async fn https_first<F>(
+        &self,
+        url: &str,
+        attempt: impl Fn(Guard, String) -> F,
+    ) -> Result<Saved, FetchProblem>
+    where
+        F: Future<Output = Result<Saved, FetchProblem>>,
+    {
+        let strict = Guard { public_http: false, ..self.guard.clone() };
         if let (Some(rest), Err(Refused::Scheme(_))) = (url.strip_prefix("http://"), strict.check(url)) {
-            let secure = format!("https://{rest}");
-            match (LinkToBucket { client, guard: &strict, url: &secure, to }).run(from.clone()).await {
+            match attempt(strict, format!("https://{rest}")).await {
                 Err(FetchProblem::Transient { reason, .. }) => {
                     tracing::info!(reason, "the download over https failed; trying plain http");
                 }
                 done => return done,
             }
         }
-        LinkToBucket { client, guard: &self.guard, url, to }.run(from).await
+        attempt(self.guard.clone(), url.to_owned()).await
     }
 
     /// Fetches the content of a link as an input; see [`fetch`].

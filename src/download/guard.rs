@@ -254,7 +254,7 @@ fn is_here(origin: &Origin) -> bool {
     }
 }
 
-/// The system's proxy, for every link except those to `origin`.
+/// The system's proxy, forevery link except those to `origin`.
 fn proxy_for_all_but(origin: Arc<Origin>) -> reqwest::Proxy {
     let system = Matcher::from_system();
     let example = "https://example.com/".parse().ok().and_then(|link| system.intercept(&link));

@@ -37,7 +37,18 @@ fn fields_of(visitor: &Visitor, tool: &str) -> Option<Map<String, Value>> {
     fields.contains_key("dry_run").then(|| fields.clone()).filter(|_| visitor.may_act())
 }
 
-/// The links to what can be made of a job and its files.
+/// The tool that a form names, and its fields. `None` if the visitor may not buy with it.
+fn tool_of(visitor: &Visitor, form: &Form) -> Option<(String, Map<String, Value>)> {
+    let tool = form.get("tool").unwrap_or_default();
+    Some((tool.to_owned(), fields_of(visitor, tool)?))
+}
+
+/// The arguments whose price was shown.
+fn priced_arguments(form: &Form) -> Option<JsonObject> {
+    serde_json::from_str(form.get("arguments")?).ok()
+}
+
+/// The link to the form that makes a job's result again.
 pub(super) fn links(visitor: &Visitor, job: &Job) -> Markup {
     let again = fields_of(visitor, &job.tool).is_some();
     html! {
@@ -206,8 +217,7 @@ pub(super) async fn price(
     Extension(visitor): Extension<Visitor>,
     Extension(form): Extension<Form>,
 ) -> Response {
-    let tool = form.get("tool").unwrap_or_default().to_owned();
-    let Some(fields) = fields_of(&visitor, &tool) else { return missing(&visitor) };
+    let Some((tool, fields)) = tool_of(&visitor, &form) else { return missing(&visitor) };
     match arguments(&fields, &form) {
         Ok(arguments) => Box::pin(asked(&visitor, &tool, &fields, arguments, None)).await,
         Err(wrong) => {
@@ -276,10 +286,8 @@ pub(super) async fn change(
     Extension(visitor): Extension<Visitor>,
     Extension(form): Extension<Form>,
 ) -> Response {
-    let tool = form.get("tool").unwrap_or_default().to_owned();
-    let Some(fields) = fields_of(&visitor, &tool) else { return missing(&visitor) };
-    let given = form.get("arguments").and_then(|text| serde_json::from_str::<JsonObject>(text).ok());
-    let given = given.unwrap_or_default();
+    let Some((tool, fields)) = tool_of(&visitor, &form) else { return missing(&visitor) };
+    let given = priced_arguments(&form).unwrap_or_default();
     shown_form(&visitor, &tool, &fields, &|name| text_of(fields.get(name), given.get(name)), None)
 }
 
@@ -288,10 +296,10 @@ pub(super) async fn buy(
     Extension(visitor): Extension<Visitor>,
     Extension(form): Extension<Form>,
 ) -> Response {
-    let tool = form.get("tool").unwrap_or_default().to_owned();
-    let Some(fields) = fields_of(&visitor, &tool) else { return missing(&visitor) };
-    let given = form.get("arguments").and_then(|text| serde_json::from_str::<JsonObject>(text).ok());
-    let (Some(mut arguments), Some(order)) = (given, form.get("order")) else { return missing(&visitor) };
+    let Some((tool, fields)) = tool_of(&visitor, &form) else { return missing(&visitor) };
+    let (Some(mut arguments), Some(order)) = (priced_arguments(&form), form.get("order")) else {
+        return missing(&visitor);
+    };
     arguments.retain(|name, _| !OWN.contains(&name.as_str()));
     let again = priced(&visitor, &tool, &arguments).await;
     if again.is_error || Some(again.price().as_str()) != form.get("price") {

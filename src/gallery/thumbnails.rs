@@ -84,7 +84,7 @@ impl Thumbnails {
             return picture(known);
         }
         let _drawing = self.drawing.acquire().await.ok()?;
-        // Another request may have drawn it meanwhile.
+        // Another request may have drawn it in the meantime.
         if let Ok(known) = tokio::fs::read(&path).await {
             return picture(known);
         }

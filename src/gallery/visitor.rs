@@ -1,4 +1,4 @@
-//! Whom a page is for.
+//! The person who opens a page.
 
 use super::language::Language;
 use super::session::Session;

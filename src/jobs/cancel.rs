@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::handle::Jobs;
 use super::order::task::poll;
 use crate::api::retry::READ_LIMIT;
-use crate::api::video::Progress;
+use crate::api::task::Progress;
 use crate::clock::now;
 use crate::store::{Job, Route, Seen, State, StoreError, Task};
 

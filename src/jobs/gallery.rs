@@ -1,4 +1,4 @@
-//! What the gallery reads and removes besides single jobs.
+//! What the gallery reads and removes in addition to single jobs.
 
 use super::handle::Jobs;
 use crate::clock::now;
@@ -33,7 +33,7 @@ pub async fn remove(jobs: &Jobs, principal: &str, id: &str) -> Result<bool, Stor
 }
 
 /// Takes a file that was deleted off the record of its job, so that it is not downloaded again. `false` if the job has
-/// changed meanwhile.
+/// changed in the meantime.
 pub async fn forget_file(jobs: &Jobs, job: &Job, name: &str) -> Result<bool, StoreError> {
     let mut without = job.clone();
     without.files.retain(|file| file.name != name);

@@ -13,7 +13,7 @@ use super::tenants::Tenant;
 use crate::api::account::restarts_at;
 use crate::api::retry::Nature;
 use crate::api::retry::READ_LIMIT;
-use crate::api::video::Progress;
+use crate::api::task::Progress;
 use crate::api::{ApiError, Blame};
 use crate::clock::now;
 use crate::facts::{PlanRefusal, facts, plan};

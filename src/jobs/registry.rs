@@ -61,7 +61,7 @@ impl Registry {
         self.active().remove(id);
     }
 
-    /// Removes a job if `may_leave`. The table is locked meanwhile, so no call subscribes to a channel that is about to
+    /// Removes a job if `may_leave`. The table is locked in the meantime, so no call subscribes to a channel that is about to
     /// close.
     pub(super) fn remove_if(&self, id: &str, may_leave: impl FnOnce() -> bool) -> bool {
         let mut active = self.active();
@@ -80,7 +80,7 @@ impl Registry {
         }
     }
 
-    /// Tells the worker that the record was changed, or that a poll is worth while now.
+    /// Tells the worker that the record was changed, or that a poll is worthwhile now.
     pub(super) fn wake(&self, id: &str) {
         if let Some(active) = self.active().get(id) {
             active.wake.notify_one();

@@ -1,4 +1,4 @@
-//! Who calls.
+//! The caller of a tool.
 
 use crate::config::Toolset;
 use crate::money::Money;

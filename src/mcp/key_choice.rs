@@ -21,7 +21,7 @@ use crate::media;
 const IDS: &[(&str, RemoteKind)] =
     &[("voice_id", RemoteKind::Voice), ("file_id", RemoteKind::File), ("task_id", RemoteKind::Task)];
 
-/// The server with the key for this call; `None` where one key pays for everything.
+/// The server with the key for this call; `None` where one key pays foreverything.
 pub(super) async fn choose(
     server: &Server,
     spec: &ToolSpec,

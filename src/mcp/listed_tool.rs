@@ -1,5 +1,5 @@
-//! The list of tools in JSON. To make values of it and JSON of them again would take longer than all else that a client
-//! waits for before its first call, so a tool is texts that are put together.
+//! The list of tools in JSON. Parsing it into values and writing them again would take longer than everything else that a
+//! client waits for before its first call, so a tool is put together from texts.
 
 use rmcp::model::{ListToolsResult, MetaObject, Tool, ToolAnnotations};
 use serde::{Deserialize, Serialize};

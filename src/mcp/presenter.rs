@@ -60,7 +60,7 @@ impl Presenter {
         self.links.as_deref()
     }
 
-    /// Waits until a job is `settled`, `patience` is over, or the client is gone, and sends progress meanwhile.
+    /// Waits until a job is `settled`, `patience` is over, or the client is gone, and sends progress in the meantime.
     pub(crate) async fn wait_for(
         &self,
         watch: Watch,

@@ -150,7 +150,7 @@ fn standing(job: &Job) -> String {
     }
 }
 
-/// Sends a request without a job through its queue, and reports its position to the client meanwhile. A cancelled call
+/// Sends a request without a job through its queue, and reports its position to the client in the meantime. A cancelled call
 /// leaves the queue. Once the request has been sent, the call waits for its answer.
 pub(crate) async fn send_with_notes<T, F>(
     call: &RequestContext<RoleServer>,

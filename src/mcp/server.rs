@@ -274,7 +274,7 @@ impl Server {
         self.jobs.without_key_of_caller(&self.config().account, client)
     }
 
-    /// This server with one of its two keys; `None` where one key pays for everything.
+    /// This server with one of its two keys; `None` where one key pays foreverything.
     pub(crate) fn paying_with(&self, key: PaysWith) -> Option<Self> {
         let kind = match key {
             PaysWith::Plan => KeyKind::Plan,
@@ -363,7 +363,7 @@ impl Server {
         self.shared.client_gone.cancel();
     }
 
-    /// Takes note of what must hold for every message after this one. A notification is handled beside the requests that
+    /// Takes note of what must hold forevery message after this one. A notification is handled beside the requests that
     /// follow it, so its own handler may come too late.
     pub fn received(&self, message: &ClientJsonRpcMessage) {
         if let JsonRpcMessage::Notification(note) = message

@@ -28,7 +28,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// A cost of which nothing is known.
+    /// A cost about which nothing is known.
     pub fn unknown(currency: Currency) -> Self {
         Self {
             currency,

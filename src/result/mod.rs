@@ -22,7 +22,7 @@ const NOTE: &str = "Note: ";
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     content: Vec<String>,
-    /// The first line: an item of which the value is said elsewhere is left out.
+    /// The first line. An item whose value another line has is left out.
     head: Vec<Item>,
     lines: Vec<String>,
     next: String,

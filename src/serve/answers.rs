@@ -67,7 +67,7 @@ impl Encoder<TxJsonRpcMessage<RoleServer>> for Codec {
     }
 }
 
-/// Writes the response to `tools/list` with these tools in the place of none.
+/// Writes the response to `tools/list` with these tools in place of none.
 fn put_list(response: &str, tools: &str, line: &mut BytesMut) {
     const NAME: &str = "\"tools\":";
     let (before, after) = response.split_once("\"tools\":[]").unwrap_or((response, ""));

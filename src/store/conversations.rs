@@ -34,7 +34,7 @@ pub struct Conversation {
     pub api: String,
     /// The model that spoke last.
     pub model: String,
-    /// How often it was continued. Tells whether another call has continued it meanwhile.
+    /// How often it was continued. Tells whether another call has continued it in the meantime.
     pub turns: i64,
     /// What was said.
     pub said: Said,
@@ -58,7 +58,7 @@ pub struct Said {
 pub enum Kept {
     /// Under this id.
     As(String),
-    /// Another call has continued it meanwhile, so this is a new one, under this id.
+    /// Another call has continued it in the meantime, so this is a new one, under this id.
     Forked(String),
     /// It is too large to be kept.
     TooLarge,

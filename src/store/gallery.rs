@@ -1,4 +1,4 @@
-//! What the gallery shows besides jobs, and what it removes.
+//! What the gallery shows in addition to jobs, and what it removes.
 
 use serde_json::Value;
 use tokio::task::spawn_blocking;

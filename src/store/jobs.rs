@@ -16,7 +16,7 @@ use crate::record::{Job, RemovedJob, State};
 /// Which records may be changed by a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Write {
-    /// One whose lease this process holds, unless it was cancelled meanwhile, or has a task that this process does not
+    /// One whose lease this process holds, unless it was cancelled in the meantime, or has a task that this process does not
     /// know yet because a spool entry with it was read after the claim.
     Progress,
     /// The answer to a submit: also a job that another process holds, or that is `unknown`.
@@ -167,7 +167,7 @@ impl Store {
         Ok(saved.is_some())
     }
 
-    /// Writes the answer to a submit, whatever the lease and the state are meanwhile: it names what was paid for. Adds a
+    /// Writes the answer to a submit, whatever the lease and the state are in the meantime: it names what was paid for. Adds a
     /// warning if another job has the same task, and learns whether a caller wants the job cancelled.
     pub async fn save_answer(&self, job: &mut Job) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;

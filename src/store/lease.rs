@@ -13,7 +13,7 @@ use crate::record::Job;
 /// after the clock was set: then live leases look expired until they are renewed.
 pub const LEASE: i64 = 6_000;
 
-/// The most jobs that a process takes over at once. Other processes take others meanwhile.
+/// The most jobs that a process takes over at once. Other processes take others in the meantime.
 const BATCH: u32 = 100;
 
 /// How long the row of a process that has ended and has no jobs is kept, in milliseconds.

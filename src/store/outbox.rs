@@ -1,7 +1,7 @@
 //! The outbox: messages about ended jobs, until they are delivered.
 //!
 //! A message is written in the transaction in which its job ends, so none is lost with the process. A process that takes
-//! a message postpones its next try in the same statement, so that no other process sends it meanwhile. Its id depends
+//! a message postpones its next try in the same statement, so that no other process sends it in the meantime. Its id depends
 //! only on the job and its end, so a receiver can recognize a message that it gets twice because a process died before
 //! it recorded the answer.
 

@@ -17,7 +17,7 @@ use crate::record::{Job, Kind};
 
 /// One step of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deed {
+enum Action {
     /// It finds the job and follows it.
     Claim,
     /// It does what comes next for a job that it follows.
@@ -36,10 +36,10 @@ enum Deed {
     Sleep,
 }
 
-use Deed::{Again, Cancel, Claim, Die, Go, GoUnwritten, Join, Sleep};
+use Action::{Again, Cancel, Claim, Die, Go, GoUnwritten, Join, Sleep};
 
-fn deeds() -> impl Strategy<Value = Vec<(usize, Deed, u8)>> {
-    let deed = prop::sample::select(vec![
+fn actions() -> impl Strategy<Value = Vec<(usize, Action, u8)>> {
+    let action = prop::sample::select(vec![
         Claim,
         Claim,
         Go,
@@ -54,7 +54,7 @@ fn deeds() -> impl Strategy<Value = Vec<(usize, Deed, u8)>> {
         Die,
         Sleep,
     ]);
-    prop::collection::vec((0..2_usize, deed, any::<u8>()), 1..20)
+    prop::collection::vec((0..2_usize, action, any::<u8>()), 1..20)
 }
 
 /// A process, as far as this job is concerned.
@@ -191,9 +191,9 @@ impl World {
         }
     }
 
-    async fn does(&mut self, stores: &[Store; 2], who: usize, deed: Deed, chance: u8) {
+    async fn does(&mut self, stores: &[Store; 2], who: usize, action: Action, chance: u8) {
         let store = &stores[who];
-        match deed {
+        match action {
             Claim if self.processes[who].job.is_none() => {
                 self.processes[who].job = store.claim(&self.id).await.unwrap();
             }
@@ -201,7 +201,7 @@ impl World {
                 if self.processes[who].job.as_ref().is_some_and(|job| job.state.is_over()) {
                     self.processes[who] = Process::default();
                 }
-                self.go(stores, who, chance, deed == GoUnwritten).await;
+                self.go(stores, who, chance, action == GoUnwritten).await;
             }
             Cancel => self.elsewhere(store, Seen::Cancelled { at_minimax: false }).await,
             Again => self.elsewhere(store, Seen::Again).await,
@@ -292,11 +292,11 @@ fn a_task_that_was_joined_after_the_claim_is_not_overwritten() {
     let Place { runtime, stores, .. } = &*PLACE;
     runtime.block_on(async {
         let mut world = World::begin(&stores[0], true).await;
-        for (deed, chance) in
+        for (action, chance) in
             [(GoUnwritten, 30), (Die, 0), (Claim, 0), (Join, 0), (Go, 0), (Claim, 0), (Go, 0)]
         {
             let before = world.row(&stores[0]).await.state;
-            world.does(stores, 0, deed, chance).await;
+            world.does(stores, 0, action, chance).await;
             world.judge(&stores[0], &before).await.unwrap();
         }
         let job = world.row(&stores[0]).await;
@@ -308,13 +308,13 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(30) })]
 
     #[test]
-    fn two_processes_that_die_at_any_moment_submit_once_and_undo_no_end(sent in any::<bool>(), deeds in deeds()) {
+    fn two_processes_that_die_at_any_moment_submit_once_and_undo_no_end(sent in any::<bool>(), actions in actions()) {
         let Place { runtime, stores, .. } = &*PLACE;
         runtime.block_on(async {
             let mut world = World::begin(&stores[0], sent).await;
-            for (who, deed, chance) in deeds {
+            for (who, action, chance) in actions {
                 let before = world.row(&stores[0]).await.state;
-                world.does(stores, who, deed, chance).await;
+                world.does(stores, who, action, chance).await;
                 world.judge(&stores[0], &before).await?;
             }
             // Whichever process died, the spool files are written into the database.

@@ -236,7 +236,7 @@ pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     })
 }
 
-/// Renames a file, so that what its process writes meanwhile is another file and is not removed with this one. In a folder
+/// Renames a file, so that what its process writes in the meantime is another file and is not removed with this one. In a folder
 /// that cannot be changed, the name stays. Blocking.
 pub(crate) fn take(path: &Path, name: &str) -> PathBuf {
     let own = file_of(path.parent().unwrap_or(path), name);

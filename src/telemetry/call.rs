@@ -108,7 +108,7 @@ impl Call {
         Self { names: Arc::new(names), span }
     }
 
-    /// Runs the work of the call. Log lines written meanwhile carry the names of the call.
+    /// Runs the work of the call. Log lines written in the meantime carry the names of the call.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         CALL.scope(self.clone(), work.instrument(self.span.clone())).await
     }

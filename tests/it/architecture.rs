@@ -219,6 +219,19 @@ fn no_module_has_more_than_eight_thousand_lines() {
     }
 }
 
+/// A longer file holds two ideas.
+const LONGEST_FILE: usize = 500;
+
+#[test]
+fn no_file_has_more_than_five_hundred_lines() {
+    for folder in ["src", "crates", "tests"] {
+        for path in rust_files(&root().join(folder)) {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            assert!(lines <= LONGEST_FILE, "{} has {lines} lines; split it by its ideas", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_module_is_in_the_table() {
     let library = fs::read_to_string(root().join("src/lib.rs")).unwrap();

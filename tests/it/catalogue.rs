@@ -41,7 +41,8 @@ fn every_tool_has_one_spec_that_agrees_with_what_a_client_sees() {
     }
     let names: Vec<_> = tools.iter().map(|tool| &*tool.name).collect();
     for spec in catalogue.specs() {
-        assert!(names.contains(&spec.name), "the spec of `{}` is of no tool", spec.name);
+        let name = spec.name;
+        assert!(names.contains(&name), "`{name}` is not in src/tools/list.json, which `just tables` writes");
         let taken = |alias: &&&str| names.contains(*alias);
         assert_eq!(spec.aliases.iter().find(taken), None, "an alias of `{}` is a tool", spec.name);
     }

@@ -142,15 +142,20 @@ fn a_file_in_the_output_folder_does_not_make_a_job_write_elsewhere() {
     assert_eq!(word(&stage, "SELECT kind || ' ' || principal FROM jobs"), "image local");
 }
 
+/// Orders something, and kills the program when its answer is in the spool alone.
+fn leave_a_line(stage: &Stage) {
+    let mut program = started(stage);
+    order(stage, &mut program, || fill(stage));
+    until("the line", || a_line_with_a_task(&stage.cell.data()));
+    program.kill();
+    make_room(stage);
+}
+
 /// A spooled line counts only unchanged, and only for the database that it belongs to.
 #[test]
 fn a_spooled_line_that_was_changed_or_belongs_to_other_records_is_left_aside() {
     let stage = stage();
-    let mut program = started(&stage);
-    order(&stage, &mut program, || fill(&stage));
-    until("the line", || a_line_with_a_task(&stage.cell.data()));
-    program.kill();
-    make_room(&stage);
+    leave_a_line(&stage);
     let file = spooled(&stage.cell.data()).pop().unwrap();
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.contains("video_v1"), "{text}");
@@ -212,11 +217,7 @@ fn a_file_of_an_earlier_version_counts_only_where_no_tool_can_write() {
             continue;
         }
         let stage = stage();
-        let mut program = started(&stage);
-        order(&stage, &mut program, || fill(&stage));
-        until("the line", || a_line_with_a_task(&stage.cell.data()));
-        program.kill();
-        make_room(&stage);
+        leave_a_line(&stage);
         let legacy = as_before_the_spool(&stage, mode);
         let mut next = if what == "inside" { inside(&stage) } else { without_allowed_folders(&stage) };
         let jobs = listed(&mut next);

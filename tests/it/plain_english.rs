@@ -131,7 +131,7 @@ fn no_name_and_no_comment_uses_a_word_that_stops_a_reader() {
 }
 
 /// Tests that start programs as the user `nobody`.
-const IS_USER: [&str; 4] = ["storage.rs", "data_folder.rs", "postgres.rs", "plain_english.rs"];
+const IS_USER: [&str; 4] = ["storage/unix.rs", "data_folder.rs", "postgres.rs", "plain_english.rs"];
 
 #[test]
 fn words_are_found_in_names_and_comments() {

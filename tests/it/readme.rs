@@ -29,7 +29,7 @@ fn settings() -> String {
 
 fn tools() -> String {
     let mut table = "| Tool | Toolset | What it does | Costs money |\n|---|---|---|---|\n".to_owned();
-    for tool in tools::catalogue().tools() {
+    for tool in tools::catalogue().made() {
         let group = tools::catalogue().toolset_of(&tool.name).unwrap();
         let (group, _) = Toolset::ALL.iter().find(|(_, known)| *known == group).unwrap();
         let description = tool.description.unwrap();
@@ -53,7 +53,7 @@ fn fill(text: &str, name: &str, content: &str) -> String {
 /// and the words of the page stay; a new tool comes last.
 fn front_page(text: &str, before: &[&str]) -> String {
     let catalogue = tools::catalogue();
-    let all = catalogue.tools();
+    let all = catalogue.made();
     let row = |line: &str| {
         let toolset = line.strip_prefix("| `")?.split_once('`')?.0;
         let (_, toolset) = Toolset::ALL.iter().find(|(name, _)| *name == toolset)?;
@@ -112,7 +112,7 @@ fn every_tool_and_every_toolset_is_on_the_front_pages() {
         for (toolset, _) in Toolset::ALL {
             assert!(text.contains(&format!("| `{toolset}` |")), "{page}: {toolset}");
         }
-        let tools = tools::catalogue().tools();
+        let tools = tools::catalogue().made();
         for tool in &tools {
             assert!(text.contains(&format!("`{}`", tool.name)), "{page}: {}", tool.name);
         }
@@ -140,7 +140,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn parameters_that_a_page_calls_unlisted_are_in_no_schema() {
-    let catalogue = tools::catalogue().tools();
+    let catalogue = tools::catalogue().made();
     let rows = rows(&read("docs/tools.md"), "unlisted");
     assert!(!rows.is_empty(), "{}", rows.len());
     for row in rows {

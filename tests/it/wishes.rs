@@ -34,7 +34,7 @@ fn parameters() -> BTreeMap<String, BTreeSet<String>> {
         let names = tool.input_schema["properties"].as_object().unwrap().keys().cloned().collect();
         (tool.name.to_string(), names)
     };
-    let all = tools::catalogue().tools().into_iter().map(parameters);
+    let all = tools::catalogue().made().into_iter().map(parameters);
     all.filter(|(name, _)| tools::catalogue().toolset_of(name) != Some(Toolset::Legacy)).collect()
 }
 
@@ -91,7 +91,7 @@ fn every_tool_and_argument_that_a_wish_names_exists() {
     }
     for tool in list(&file, "looks") {
         check(&json!("looks"), word(tool), &mut std::iter::empty());
-        let words = tools::catalogue().tools().into_iter().find(|known| known.name == word(tool)).unwrap();
+        let words = tools::catalogue().made().into_iter().find(|known| known.name == word(tool)).unwrap();
         assert!(words.description.unwrap().ends_with("Free."), "{tool}");
     }
     for field in ["free_choice", "same_as_absent"] {

@@ -1,7 +1,7 @@
 //! The tools from the shell. A command calls its tool as an MCP client does, in the same process, so that it has the same
 //! checks, records and budgets.
 
-mod answer;
+pub(super) mod answer;
 pub(super) mod exit;
 mod list;
 mod terminal;
@@ -18,8 +18,7 @@ use rmcp::{RoleClient, ServiceExt};
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
-use self::answer::Answer;
-pub(super) use self::answer::Output;
+use self::answer::{Answer, Output};
 use self::exit::Exit;
 use self::terminal::Terminal;
 use super::arguments::Command;

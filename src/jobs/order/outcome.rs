@@ -65,7 +65,7 @@ pub struct Made {
     pub incomplete: bool,
     /// What is billed, in units of `Cost::unit`.
     pub units: Option<Decimal>,
-    /// What is billed besides, in units of `Cost::input`.
+    /// What is billed in addition, in units of `Cost::input`.
     pub inputs: Decimal,
     /// As MiniMax reported it.
     pub usage: Option<Value>,

@@ -11,7 +11,7 @@ use super::outcome::{HOUR, Made, Outcome, Sound, recorded, sound};
 use crate::api::speech::{AudioFormat, SpeechSubmit};
 use crate::api::speech_long::LongSpeech;
 use crate::api::speech_socket::LiveSpeech;
-use crate::api::video::Ready;
+use crate::api::task::Ready;
 use crate::api::{ApiError, Client};
 use crate::media::SubtitleFormat;
 use crate::money::Decimal;

@@ -2,7 +2,7 @@
 
 use super::outcome::{HOUR, Made};
 use super::speech;
-use crate::api::video::{Progress, Ready};
+use crate::api::task::{Progress, Ready};
 use crate::api::{ApiError, Client};
 use crate::money::Decimal;
 use crate::store::{JobFile, Route, Task};

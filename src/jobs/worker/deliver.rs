@@ -15,7 +15,7 @@ use super::failure::{made_without_link, withheld};
 use super::fetch::{Arrived, Fetch, MAX_RESULT, Note, extension, short};
 use super::record::{Interrupted, Step, Worker, Write};
 use super::unpack;
-use crate::api::video::Progress;
+use crate::api::task::Progress;
 use crate::bucket::Bucket;
 use crate::download;
 use crate::download::{Expect, FetchProblem};
@@ -387,7 +387,7 @@ async fn renew(fetch: &Fetch<'_>, file: &mut JobFile) -> bool {
     let Some(task) = fetch.task else { return false };
     let ready = match (&file.file_id, task.route) {
         (Some(file_id), Route::VideoV1 | Route::SpeechAsync) => {
-            Some(crate::api::video::Ready { file_id: Some(file_id.clone()), ..Default::default() })
+            Some(crate::api::task::Ready { file_id: Some(file_id.clone()), ..Default::default() })
         }
         _ => match poll(fetch.jobs.api(), task).await {
             Ok(Progress::Ready(ready)) => Some(*ready),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::deliver::record_result;
 use super::failure::{done_without_file, ended};
 use super::record::{Interrupted, Step, Worker, Write};
-use crate::api::video::Progress;
+use crate::api::task::Progress;
 use crate::api::{ApiError, Blame};
 use crate::jobs::order::task as order_task;
 use crate::store::{Seen, State, Task};

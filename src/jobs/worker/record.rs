@@ -153,7 +153,7 @@ impl Worker {
             let saving = pin!(self.save_thrice(write, before));
             match select(saving, pin!(sleep(PROMPTLY))).await {
                 Either::Left((saved, _)) => saved,
-                // Another process may lock the database for long, and this one may die meanwhile.
+                // Another process may lock the database for long, and this one may die in the meantime.
                 Either::Right(((), saving)) => {
                     if let Some(update) = update.clone() {
                         jobs.shared.spool.keep(update).await;
@@ -197,7 +197,7 @@ impl Worker {
         let store = self.jobs.store().await?;
         match write {
             Write::Answer => store.save_answer(&mut self.job).await,
-            // A caller who has cancelled it meanwhile was told that nothing leaves.
+            // A caller who has cancelled it in the meantime was told that nothing leaves.
             Write::First => {
                 self.jobs.shared.spool.write_one(store, &self.job.id).await?;
                 store.replace(&self.job, before).await

@@ -81,7 +81,7 @@ impl Ownership {
         Err(ToolError::argument(field, problem))
     }
 
-    /// Refuses a voice that is neither MiniMax's nor this caller's. The server's default voice is for everybody.
+    /// Refuses a voice that is neither MiniMax's nor this caller's. The server's default voice is foreverybody.
     pub(crate) async fn check_voice(&self, field: &str, id: &str) -> Result<(), ToolError> {
         let id = id.trim();
         let is_common = voices().get(id).is_some() || self.config.defaults.voice_id.as_deref() == Some(id);

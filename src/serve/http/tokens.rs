@@ -106,7 +106,7 @@ impl Tokens {
         self.rows().iter().find(|row| row.name == name)?.webhook.clone()
     }
 
-    /// Rereads the file if it has changed. Concurrent requests use the previous tokens meanwhile.
+    /// Rereads the file if it has changed. Concurrent requests use the previous tokens in the meantime.
     async fn look(&self) {
         let Some(file) = &self.file else { return };
         let Ok(mut seen) = file.seen.try_lock() else { return };

@@ -234,7 +234,7 @@ impl Store {
         Ok(is_done)
     }
 
-    /// Removes the records of jobs, unless they were changed meanwhile. What is left of each keeps its idempotency key
+    /// Removes the records of jobs, unless they were changed in the meantime. What is left of each keeps its idempotency key
     /// from buying again.
     async fn forget_jobs(&self, gone: &[Place], at: i64) -> Result<u64, StoreError> {
         if gone.is_empty() {

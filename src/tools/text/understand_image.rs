@@ -71,7 +71,7 @@ struct VisionView {
     next: Option<String>,
 }
 
-/// The name of the plans' endpoint in the place of a model.
+/// The name of the plans' endpoint in place of a model.
 const BY_PLAN: &str = "coding_plan/vlm";
 
 #[tool_router(router = vision_tools, vis = "pub(crate)")]

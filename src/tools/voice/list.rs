@@ -118,7 +118,7 @@ struct VoiceRow {
     /// A day; of one's own voices.
     #[serde(skip_serializing_if = "Option::is_none")]
     created: Option<String>,
-    /// What is searched besides.
+    /// More text that is searched.
     #[serde(skip)]
     more: String,
 }

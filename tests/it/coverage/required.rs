@@ -148,7 +148,7 @@ fn has(request: &Value, field: &str) -> bool {
 fn every_required_field_of_an_endpoint_is_sent_and_can_be_given() {
     let text = include_str!("snapshots/it__coverage__walk__requests.snap");
     let requests: Value = serde_json::from_str(text.splitn(3, "---").nth(2).unwrap()).unwrap();
-    let tools = tools::catalogue().tools();
+    let tools = tools::catalogue().made();
     for (endpoint, tool, fields) in REQUIRED {
         let request = &requests[*endpoint];
         let listed = tools.iter().find(|listed| listed.name == *tool).unwrap();

@@ -1,9 +1,6 @@
 //! Plan quotas and balances. Undocumented; this is the form that MiniMax's own command-line client reads.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use serde_json::{Value, json};
 
@@ -11,7 +8,6 @@ use crate::engine::clock::{HOUR, now_ms};
 use crate::engine::errors::{ApiError, NO_KEY, NO_PLAN, success};
 use crate::engine::request::Call;
 use crate::engine::routes::Routes;
-use crate::engine::state::AppState;
 
 pub(crate) fn routes() -> Routes {
     Routes::new().get("/v1/token_plan/remains", remains).get("/account/query_balance", balance)
@@ -23,11 +19,7 @@ fn reject_kind(headers: &HeaderMap, other: &str, code: i64) -> Result<(), ApiErr
     if key.contains(other) { Err(ApiError::of(code)) } else { Ok(()) }
 }
 
-async fn remains(
-    State(_): State<Arc<AppState>>,
-    headers: HeaderMap,
-    call: Call,
-) -> Result<Json<Value>, ApiError> {
+async fn remains(headers: HeaderMap, call: Call) -> Result<Json<Value>, ApiError> {
     call.query(&[])?;
     reject_kind(&headers, " sk-api-", NO_PLAN)?;
     let now = now_ms();
@@ -50,11 +42,7 @@ async fn remains(
     Ok(Json(json!({"model_remains": rows, "base_resp": success()})))
 }
 
-async fn balance(
-    State(_): State<Arc<AppState>>,
-    headers: HeaderMap,
-    call: Call,
-) -> Result<Json<Value>, ApiError> {
+async fn balance(headers: HeaderMap, call: Call) -> Result<Json<Value>, ApiError> {
     call.query(&[])?;
     reject_kind(&headers, " sk-cp-", NO_KEY)?;
     Ok(Json(json!({

@@ -1,15 +1,12 @@
 //! The text models ("Models", "Models (Anthropic)").
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use serde_json::{Value, json};
 
 use crate::engine::errors::ApiError;
 use crate::engine::request::Call;
 use crate::engine::routes::Routes;
-use crate::engine::state::AppState;
 
 /// Id, creation time in Unix seconds, and the same time in the form of Anthropic's protocol.
 const MODELS: &[(&str, u64, &str)] = &[
@@ -47,22 +44,18 @@ fn named(id: &str) -> Result<&'static Model, ApiError> {
     MODELS.iter().find(|model| model.0 == id).ok_or_else(unknown)
 }
 
-async fn list(State(_): State<Arc<AppState>>, call: Call) -> Result<Json<Value>, ApiError> {
+async fn list(call: Call) -> Result<Json<Value>, ApiError> {
     call.query(&[])?;
     let models: Vec<_> = MODELS.iter().map(openai).collect();
     Ok(Json(json!({"object": "list", "data": models})))
 }
 
-async fn one(
-    State(_): State<Arc<AppState>>,
-    Path(id): Path<String>,
-    call: Call,
-) -> Result<Json<Value>, ApiError> {
+async fn one(Path(id): Path<String>, call: Call) -> Result<Json<Value>, ApiError> {
     call.query(&[])?;
     Ok(Json(openai(named(&id)?)))
 }
 
-async fn list_anthropic(State(_): State<Arc<AppState>>, call: Call) -> Result<Json<Value>, ApiError> {
+async fn list_anthropic(call: Call) -> Result<Json<Value>, ApiError> {
     let query = call.query(&["limit", "after_id", "before_id"])?;
     let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let limit = match value("limit").map(str::parse::<usize>) {
@@ -81,11 +74,7 @@ async fn list_anthropic(State(_): State<Arc<AppState>>, call: Call) -> Result<Js
     })))
 }
 
-async fn one_anthropic(
-    State(_): State<Arc<AppState>>,
-    Path(id): Path<String>,
-    call: Call,
-) -> Result<Json<Value>, ApiError> {
+async fn one_anthropic(Path(id): Path<String>, call: Call) -> Result<Json<Value>, ApiError> {
     call.query(&[])?;
     Ok(Json(anthropic(named(&id)?)))
 }

@@ -1,4 +1,5 @@
-//! `POST /v1/music_generation` and `POST /v1/music_cover_preprocess` ("Music generation", "Music cover preprocess").
+//! `POST /v1/music_generation`, `/v1/music_cover_preprocess` and `/v1/lyrics_generation` ("Music generation", "Music cover
+//! preprocess", "Lyrics generation").
 //!
 //! MiniMax closed music generation to new customers. Here every account has it, unless the prompt contains `#closed`.
 

@@ -166,7 +166,7 @@ fn the_project_is_the_first_folder_of_the_client_or_the_start_folder_if_it_is_al
     for part in [
         "the root of the file system, which is no project".to_owned(),
         format!("such as {}", folder.join("logo.png").display()),
-        format!("\"MINIMAX_ALLOWED_DIRS\": {:?}", folder),
+        format!("\"MINIMAX_ALLOWED_DIRS\": {folder:?}"),
     ] {
         assert!(told.contains(&part), "{part} in {told}");
     }
