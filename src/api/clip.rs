@@ -6,7 +6,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::envelope::count;
+use super::envelope::{count, usable_link};
 use super::lifted::{self, Lifted};
 
 /// A link, or bytes in hex. Hex is decoded as it arrives, so that an hour of speech is in memory only once.
@@ -64,8 +64,8 @@ impl Visitor<'_> for Either {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Found, E> {
-        if text.starts_with("http") {
-            return Ok(Found::Here(Clip::Link(text.to_owned())));
+        if let Some(link) = usable_link(text) {
+            return Ok(Found::Here(Clip::Link(link)));
         }
         if let Some(mark) = lifted::mark(text) {
             return Ok(Found::Lifted(mark));

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use url::Url;
 
 /// An error's code and message.
 type Refusal = (Option<i64>, String);
@@ -65,6 +66,13 @@ pub(super) fn plain_body(body: &[u8]) -> String {
     // This is more than will be shown, so that `clean` sees a key in full and can remove it.
     let head = body.get(..16_384).unwrap_or(body);
     if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
+}
+
+/// A link to a result. `None` for a text that cannot be fetched, because it is empty, cut or something else: a result with
+/// such a link is none.
+pub(super) fn usable_link(text: &str) -> Option<String> {
+    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    url.has_host().then(|| text.trim().to_owned())
 }
 
 /// Reads a number that MiniMax may send as a string.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::envelope::usable_link;
 use super::{ApiError, Client, Endpoint, group, header_text, lenient, retry_after};
 
 const UPLOAD: Endpoint = Endpoint::free_post("/v1/files/upload");
@@ -54,7 +55,7 @@ where
 }
 
 fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.filter(|url| !url.is_empty()))
+    Ok(Option::<String>::deserialize(deserializer)?.as_deref().and_then(usable_link))
 }
 
 /// The content of a file as a stream.

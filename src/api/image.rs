@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::envelope::count;
+use super::envelope::{count, usable_link};
 use super::{ApiError, Client, Endpoint};
 
 const GENERATE: Endpoint = Endpoint::post("/v1/image_generation", 180);
@@ -87,6 +87,10 @@ pub struct Images {
     pub urls: Vec<String>,
     /// Images that MiniMax withheld for content safety.
     pub failed: u32,
+    /// Images whose links cannot be fetched.
+    pub unusable: u32,
+    /// The trace id, which MiniMax's support asks for.
+    pub trace_id: Option<String>,
     /// `metadata`, unchanged.
     pub usage: Option<Value>,
 }
@@ -100,17 +104,21 @@ impl Client {
             data: Option<Value>,
             metadata: Option<Value>,
         }
-        let Answer { data, metadata } = self.post(&GENERATE, submit).await?;
+        let sent = self.send_traced(&GENERATE, GENERATE.path, |request| request.json(submit)).await?;
+        let (Answer { data, metadata }, trace_id) = sent;
         let links = data.as_ref().and_then(|data| data.get("image_urls")?.as_array());
-        let urls: Vec<_> = links.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let links: Vec<_> = links.into_iter().flatten().filter_map(Value::as_str).collect();
+        let urls: Vec<_> = links.iter().copied().filter_map(usable_link).collect();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let unusable = number(links.len().saturating_sub(urls.len()));
         // The documented example has a string, the schema a number.
         let failed = metadata.as_ref().and_then(|counts| count(counts.get("failed_count")?));
-        if urls.is_empty() && failed.is_none_or(|failed| failed == 0) {
+        if links.is_empty() && failed.is_none_or(|failed| failed == 0) {
             let why = "a success with neither images nor a count of those withheld".to_owned();
-            return Err(ApiError::Shape { at: self.at(GENERATE.path), why, trace_id: None });
+            return Err(ApiError::Shape { at: self.at(GENERATE.path), why, trace_id });
         }
-        let missing = submit.n.saturating_sub(u32::try_from(urls.len()).unwrap_or(u32::MAX));
+        let missing = submit.n.saturating_sub(number(links.len()));
         let failed = failed.and_then(|failed| u32::try_from(failed).ok()).unwrap_or(0);
-        Ok(Images { urls, failed: failed.max(missing), usage: metadata })
+        Ok(Images { urls, failed: failed.max(missing), unusable, trace_id, usage: metadata })
     }
 }

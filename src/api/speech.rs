@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::clip::Clip;
 use super::clip::{self, Found};
+use super::envelope::usable_link;
 use super::{ApiError, Client, Endpoint};
 
 pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).sounding(96 * 1024 * 1024);
@@ -255,7 +256,7 @@ impl Client {
             audio,
             length_ms: number("audio_length"),
             characters: number("usage_characters"),
-            subtitles: subtitles.filter(|link| !link.is_empty()),
+            subtitles: subtitles.as_deref().and_then(usable_link),
             usage: answer.extra_info.clone(),
             unfinished,
         })

@@ -106,7 +106,7 @@ impl Client {
                 let message = "its result has expired; MiniMax keeps long speech for nine hours".to_owned();
                 Progress::Failed { code: None, message }
             }
-            _ => Progress::Pending(status),
+            _ => Progress::Pending(self.clean(&status)),
         })
     }
 }

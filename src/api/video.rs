@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::envelope::usable_link;
 use super::task::{Progress, Ready, file_id};
 use super::{ApiError, Client, Endpoint, group, lenient};
 
@@ -107,7 +108,7 @@ impl Answer {
             let message = "MiniMax reports that the task failed, without a reason".to_owned();
             return Progress::Failed { code: None, message };
         }
-        let url = self.video_url.filter(|url| !url.is_empty());
+        let url = self.video_url.as_deref().and_then(usable_link);
         let file_id = file_id(self.file_id);
         let done = word.starts_with("succe");
         if !done {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::envelope::usable_link;
 use super::task::{Progress, Ready};
 use super::{ApiError, Client, Endpoint, group, lenient};
 
@@ -118,7 +119,7 @@ impl Client {
         let path = format!("{}/{}", QUERY.path, path_segment(task_id));
         let (Answer { task }, trace_id) = self.read_traced(&QUERY, &path, &[]).await?;
         let some = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let url = |url: Option<Value>| some(url.and_then(|url| Some(url.as_str()?.to_owned())));
+        let url = |url: Option<Value>| usable_link(url.as_ref()?.as_str()?);
         let made = task.content.map(|made| (url(made.url), some(made.prompt)));
         Ok(match (task.status.to_lowercase().as_str(), made) {
             ("succeeded", Some((url, text))) if url.is_some() || text.is_some() => {

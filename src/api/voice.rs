@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::envelope::usable_link;
 use super::{ApiError, Client, Endpoint};
 
 const GET: Endpoint = Endpoint::post("/v1/get_voice", 60);
@@ -179,7 +180,7 @@ impl Client {
         let flagged = answer.input_sensitive == Some(Value::Bool(true)) || kind.is_some_and(|kind| kind != 0);
         let kind = kind.or(answer.input_sensitive_type.and_then(|kind| kind.as_i64()));
         Ok(Cloned {
-            demo_audio: answer.demo_audio.filter(|link| !link.is_empty()),
+            demo_audio: answer.demo_audio.as_deref().and_then(usable_link),
             characters: answer.extra_info.as_ref().and_then(|info| info.get("usage_characters")?.as_u64()),
             sensitive: flagged.then_some(kind.unwrap_or_default()),
             usage: answer.extra_info,

@@ -1,45 +1,117 @@
-//! Looks for mistakes in the settings that only this machine or the tables of facts can show. They are warnings: a
+//! Looks for mistakes in the settings that only this machine or the tables of facts can show. Most are warnings: a
 //! folder may be mounted later, and a model may be newer than the tables.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret as _;
+use url::Url;
+
 use crate::api::Client;
-use crate::config::{Config, DEFAULT_LOG};
+use crate::config::{Config, ConfigError, DEFAULT_LOG, ResourceMode};
 use crate::facts::facts;
+use crate::media::private;
 use crate::telemetry::{self, in_words};
+
+const DATA_DIR: &str = "MINIMAX_DATA_DIR";
+const BASE_PATH: &str = "MINIMAX_MCP_BASE_PATH";
+
+/// The files that a URL of a database may name.
+const FILES_OF_STORE: &[&str] = &["sslrootcert", "sslcert", "sslkey"];
 
 /// Adds warnings about the folders that are written to. The doctor does not need them, because it makes a file there.
 pub(super) fn add_folder_warnings(config: &mut Config) {
-    let folders = [("MINIMAX_MCP_BASE_PATH", &config.base_path), ("MINIMAX_DATA_DIR", &config.data_dir)];
+    let folders = [(BASE_PATH, &config.base_path), (DATA_DIR, &config.data_dir)];
     let found: Vec<_> = folders.into_iter().filter_map(|(setting, dir)| unusable(setting, dir)).collect();
     config.warnings.extend(found);
+    config.warnings.extend(same_folder(config).map(|problem| problem.to_string()));
 }
 
-/// Adds warnings about folders that cannot be read, default models that are unknown, and the log filter.
+/// The folders and files that a server cannot use, as problems. Makes the folders, and a file in each: a server over HTTP
+/// needs them, and its warnings are rarely read.
+pub(super) fn unusable_places(config: &Config) -> Vec<ConfigError> {
+    let problem = |name, dir: &Path, error: &io::Error| ConfigError {
+        name,
+        problem: format!("cannot be used: {}", at(dir, error)),
+    };
+    let mut found = Vec::new();
+    let (data, base) = (&config.data_dir, &config.base_path);
+    if let Err(error) = private::folder(data).and_then(|_| make_file(data)) {
+        found.push(problem(DATA_DIR, data, &error));
+    }
+    if config.mode == ResourceMode::Local && config.files.is_none() {
+        match std::fs::create_dir_all(base).and_then(|()| make_file(base)) {
+            Ok(()) => found.extend(same_folder(config)),
+            Err(error) => found.push(problem(BASE_PATH, base, &error)),
+        }
+    }
+    found.extend(unreadable(config));
+    found
+}
+
+fn make_file(dir: &Path) -> io::Result<()> {
+    let made = tempfile::Builder::new().prefix(".minimax-mcp-start-").tempfile_in(dir);
+    match made.and_then(tempfile::NamedTempFile::close) {
+        // A full disk is no mistake in the settings, and `/readyz` reports it.
+        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// No tool writes in the data folder, so results need another one.
+fn same_folder(config: &Config) -> Option<ConfigError> {
+    let real = |dir: &Path| dunce::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    (real(&config.base_path) == real(&config.data_dir)).then(|| ConfigError {
+        name: BASE_PATH,
+        problem: format!(
+            "names {}, which is the data folder; give results a folder of their own",
+            config.base_path.display()
+        ),
+    })
+}
+
+/// A file of the database's URL that cannot be read. The URL is not shown, because it may contain a password.
+fn unreadable(config: &Config) -> Option<ConfigError> {
+    let url = Url::parse(config.store_url.as_ref()?.expose_secret()).ok()?;
+    let named = url.query_pairs().filter(|(name, _)| FILES_OF_STORE.contains(&&**name));
+    named.into_iter().find_map(|(name, file)| {
+        let error = std::fs::read(Path::new(&*file)).err()?;
+        let problem =
+            format!("names a file for {name} that cannot be read: {}", at(Path::new(&*file), &error));
+        Some(ConfigError { name: "MINIMAX_STORE_URL", problem })
+    })
+}
+
+/// Adds warnings about folders that cannot be read and default models that are unknown. An entry that is no folder and a
+/// log filter that is none are illegal values.
 pub(super) fn add_warnings(config: &mut Config) {
     let mut found = Vec::new();
-    found.extend(config.allowed_dirs.iter().filter_map(|dir| missing(dir)));
+    for dir in &config.allowed_dirs {
+        let shown = dir.display();
+        match dir.metadata() {
+            Ok(data) if data.is_dir() => {}
+            Ok(_) => config.ignored.push(ConfigError {
+                name: "MINIMAX_ALLOWED_DIRS",
+                problem: format!("names {shown}, which is not a folder"),
+            }),
+            Err(_) => found.push(format!(
+                "MINIMAX_ALLOWED_DIRS names {shown}, which does not exist or cannot be opened"
+            )),
+        }
+    }
     // A gateway has models of any name.
     if config.sandbox || !Client::new(config.host.clone(), None).is_gateway() {
         found.extend(unknown_models(config));
     }
     if !telemetry::is_filter(&config.log) {
-        found.push(format!(
-            "MINIMAX_LOG is not a log filter, so the default applies; must be like `{DEFAULT_LOG}`"
-        ));
+        config.ignored.push(ConfigError {
+            name: "MINIMAX_LOG",
+            problem: format!("is not a log filter, so the default applies; must be like `{DEFAULT_LOG}`"),
+        });
     }
     config.warnings.extend(found);
-}
-
-fn missing(dir: &Path) -> Option<String> {
-    let shown = dir.display();
-    match dir.metadata() {
-        Ok(data) if data.is_dir() => None,
-        Ok(_) => Some(format!("MINIMAX_ALLOWED_DIRS names {shown}, which is not a folder")),
-        Err(_) => {
-            Some(format!("MINIMAX_ALLOWED_DIRS names {shown}, which does not exist or cannot be opened"))
-        }
-    }
 }
 
 /// Checks whether a folder that is made when it is first needed could be made. Nothing is made here, because some clients
@@ -104,7 +176,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// A path with an error of the file system: `/a/b: permission denied`.
-pub(super) fn at(path: &Path, error: &std::io::Error) -> String {
+pub(super) fn at(path: &Path, error: &io::Error) -> String {
     format!("{}: {}", shown(path).display(), in_words(error))
 }
 

@@ -71,8 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let (mut config, stored) = settings(&arguments, lookup);
     if let Some(folder) = folder {
-        let warnings = config.start_in(&folder);
-        config.warnings.extend(warnings);
+        config.start_in(&folder);
     }
     config.warn_of_unknown(names());
     let given = |name: &str| environment(name).filter(|_| !flags.hides(name));
@@ -81,21 +80,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let from_environment = config.key.is_some() && !is_stored(|stored| stored.key_in_use);
     let plan_from_environment = config.plan_key.is_some() && !is_stored(|stored| stored.plan_key_in_use);
     if let Some(path) = config.key_file.clone() {
-        let text = std::fs::read_to_string(path);
+        let text = read_text(&path);
         if !from_environment {
             key_text = text.as_ref().ok().cloned();
         }
         config.take_key(text);
     }
     if let Some(path) = config.plan_key_file.clone() {
-        let text = std::fs::read_to_string(path);
+        let text = read_text(&path);
         if !plan_from_environment {
             plan_text = text.as_ref().ok().cloned();
         }
         config.take_plan_key(text);
     }
     if let Some(path) = config.webhook.secret_file.clone() {
-        config.take_webhook_secret(std::fs::read_to_string(path));
+        config.take_webhook_secret(read_text(&path));
     }
     let sources = doctor::Sources {
         key: match &stored {
@@ -113,10 +112,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(Err(problem)) = config.facts_file.as_deref().map(facts::install) {
         config.found("MINIMAX_FACTS_FILE", problem);
     }
-    if !matches!(arguments.command, Some(Command::Doctor { .. })) {
+    let over_http = matches!(arguments.command, Some(Command::Serve { http: Some(_), .. }));
+    if !over_http && !matches!(arguments.command, Some(Command::Doctor { .. })) {
         checks::add_folder_warnings(&mut config);
     }
     checks::add_warnings(&mut config);
+    config.judge_ignored(over_http);
     // Commands for a person print what happens themselves.
     if config.log == DEFAULT_LOG {
         match arguments.command {
@@ -197,6 +198,10 @@ fn settings(
             (config, None)
         }
     }
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), in_words(&error)))
 }
 
 /// The folders of clients on this machine.
@@ -348,6 +353,8 @@ async fn over_stdio(config: Config) -> Outcome {
 
 async fn over_http(mut config: Config, address: SocketAddr, options: http::Options) -> Outcome {
     // Over stdio, calls explain what is wrong. Here a person or a service manager sees that the start failed.
+    config.problems.extend(checks::unusable_places(&config));
+    config.problems.extend(config.unfilled_key().filter(|_| !config.http.caller_keys));
     if !config.problems.is_empty() {
         let problems: Vec<_> = config.problems.iter().map(ToString::to_string).collect();
         return Err(problems.join("\nminimax-mcp: ").into());

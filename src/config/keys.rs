@@ -4,6 +4,7 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::reader::LEFT_EMPTY;
 use super::value::{self, KEY, KeyText, PLAN_KEY};
 use super::{Config, ConfigError};
 
@@ -133,6 +134,14 @@ impl Config {
                 plan: plan.as_ref().filter(|_| !self.has_one_key_twice()),
             },
         }
+    }
+
+    /// The setting that still holds a placeholder, if that is why there is no key.
+    pub fn unfilled_key(&self) -> Option<ConfigError> {
+        let note = self.key_note.as_deref().filter(|_| self.keys().first.is_none())?;
+        let of = |name: &'static str| Some((name, note.strip_prefix(name)?.strip_prefix(' ')?));
+        let (name, problem) = [KEY, PLAN_KEY, KEY_FILE, PLAN_KEY_FILE].into_iter().find_map(of)?;
+        (!problem.contains(LEFT_EMPTY)).then(|| ConfigError { name, problem: problem.to_owned() })
     }
 
     /// The kind of the first key.

@@ -34,9 +34,54 @@ fn quotes_around_any_setting_change_nothing() {
         assert_eq!((config.base_path.as_path(), config.read_only), (Path::new("/results"), true));
         assert_eq!(config.toolsets, [Toolset::Image, Toolset::Video, Toolset::Jobs]);
         assert_eq!(config.http.token.as_ref().map(ExposeSecret::expose_secret), Some("0123456789abcdef"));
-        assert!(config.problems.is_empty() && config.warnings.is_empty(), "{:?}", config.problems);
+        assert!(config.problems.is_empty() && config.ignored.is_empty() && config.warnings.is_empty());
     }
     assert_eq!(read(&[("MINIMAX_TOOLSETS", "\"image\", 'video'")]).toolsets.len(), 3);
+}
+
+#[test]
+fn quotes_around_paths_are_no_part_of_them() {
+    for (open, close) in [("\"", "\""), ("'", "'"), (" \"", "\" ")] {
+        let quoted = |path: &str| format!("{open}{path}{close}");
+        let pairs = [
+            ("MINIMAX_MCP_BASE_PATH", "/my results"),
+            ("MINIMAX_DATA_DIR", "~/data"),
+            ("MINIMAX_API_KEY_FILE", "/run/secrets/key"),
+            ("MINIMAX_FACTS_FILE", "/facts.json"),
+            ("MINIMAX_ALLOWED_DIRS", "/art"),
+        ];
+        let pairs = pairs.map(|(name, path)| (name, quoted(path)));
+        let pairs: Vec<_> = pairs.iter().map(|(name, path)| (*name, path.as_str())).collect();
+        let config = read(&pairs);
+        assert_eq!(config.base_path, Path::new("/my results"));
+        assert_eq!(config.data_dir, Path::new("/home/ada/data"));
+        assert_eq!(config.key_file.as_deref(), Some(Path::new("/run/secrets/key")));
+        assert_eq!(config.facts_file.as_deref(), Some(Path::new("/facts.json")));
+        assert_eq!(config.allowed_dirs, [Path::new("/art")]);
+        assert!(config.problems.is_empty(), "{:?}", config.problems);
+    }
+    let separator = if cfg!(windows) { ";" } else { ":" };
+    let each = format!("\"/my art\"{separator}'~/b'{separator} \"/c\"");
+    let dirs = read(&[("MINIMAX_ALLOWED_DIRS", &each)]).allowed_dirs;
+    assert_eq!(dirs, [Path::new("/my art"), Path::new("/home/ada/b"), Path::new("/c")]);
+}
+
+#[test]
+fn a_gateway_on_this_machine_is_asked_over_http_at_its_port() {
+    for (given, host) in [
+        ("localhost:4000", "http://localhost:4000"),
+        ("localhost:4000/v1", "http://localhost:4000"),
+        ("\"localhost:4000\"", "http://localhost:4000"),
+        ("127.0.0.1:4000", "http://127.0.0.1:4000"),
+        ("[::1]:4000", "http://[::1]:4000"),
+        ("http://localhost:4000/", "http://localhost:4000"),
+        ("localhost", "http://localhost"),
+        ("gateway.example.com:4000", "https://gateway.example.com:4000"),
+    ] {
+        let config = read(&[("MINIMAX_API_HOST", given)]);
+        assert_eq!((config.host.as_str(), config.problems.len()), (host, 0), "{given}");
+        assert!(!config.sandbox, "{given}");
+    }
 }
 
 #[test]
@@ -53,13 +98,14 @@ fn a_placeholder_and_an_empty_value_are_no_key() {
 fn a_placeholder_of_another_setting_is_named_and_one_that_protects_refuses_calls() {
     let harmless = read(&[("MINIMAX_ALLOWED_DIRS", "${workspaceFolder}"), ("MINIMAX_TEXT_MODEL", "<model>")]);
     assert!(harmless.problems.is_empty() && harmless.defaults.text_model.is_none());
-    assert_eq!(harmless.warnings.len(), 2, "{:?}", harmless.warnings);
-    assert!(
-        harmless
-            .warnings
-            .iter()
-            .any(|warning| warning.contains("MINIMAX_ALLOWED_DIRS is still the placeholder"))
-    );
+    let mut over_http = harmless.clone();
+    over_http.judge_ignored(true);
+    let mut elsewhere = harmless;
+    elsewhere.judge_ignored(false);
+    let problems: Vec<_> = over_http.problems.iter().map(ToString::to_string).collect();
+    assert_eq!((problems.len(), &problems), (2, &elsewhere.warnings));
+    assert!(over_http.warnings.is_empty() && elsewhere.problems.is_empty());
+    assert!(problems.iter().any(|text| text.contains("MINIMAX_ALLOWED_DIRS is still the placeholder")));
     for name in ["MINIMAX_BUDGET_DAY", "MINIMAX_MCP_TOKEN", "MINIMAX_API_HOST", "MINIMAX_READ_ONLY"] {
         for value in ["${X}", "$X", "%X%", "<your-value>", "REPLACE_ME"] {
             let problems = read(&[(name, value)]).problems;

@@ -185,6 +185,8 @@ pub struct Config {
     pub program_dirs: Vec<PathBuf>,
     /// Illegal settings. The server starts anyway, and calls explain them.
     pub problems: Vec<ConfigError>,
+    /// Illegal values of settings that no purchase depends on. [`Config::judge_ignored`] makes them warnings or problems.
+    pub ignored: Vec<ConfigError>,
     /// Settings that look like mistakes and refuse no call, as sentences that begin with the setting.
     pub warnings: Vec<String>,
     /// Why there is no key although one seems to be set.
@@ -261,6 +263,7 @@ impl Config {
             toolsets,
             program_dirs: reader.get("PATH").map(|path| absolute_dirs(&path)).unwrap_or_default(),
             problems: reader.problems,
+            ignored: reader.ignored,
             warnings: reader.warnings,
         };
         config.http.private_webhooks = config.webhook.private;

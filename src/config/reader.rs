@@ -15,18 +15,19 @@ use crate::money::{Currency, Money};
 use secrecy::SecretString;
 
 /// What a host such as Claude Desktop passes on for a field that the user left empty on purpose.
-const LEFT_EMPTY: &str = "${user_config.";
+pub(super) const LEFT_EMPTY: &str = "${user_config.";
 
 /// The lookup function, and the errors found so far.
 pub(super) struct Reader<L> {
     pub(super) lookup: L,
     pub(super) problems: Vec<ConfigError>,
+    pub(super) ignored: Vec<ConfigError>,
     pub(super) warnings: Vec<String>,
 }
 
 impl<L> Reader<L> {
     pub(super) fn new(lookup: L) -> Self {
-        Self { lookup, problems: Vec::new(), warnings: Vec::new() }
+        Self { lookup, problems: Vec::new(), ignored: Vec::new(), warnings: Vec::new() }
     }
 }
 
@@ -57,10 +58,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 }
             } else if is_unfilled(name, &value) {
                 let problem = format!("is still the placeholder {}, so it is not set", value::shown(&value));
-                if settings::is_protective(name) && !value.starts_with(LEFT_EMPTY) {
+                if value.starts_with(LEFT_EMPTY) || !name.starts_with("MINIMAX_") {
+                    self.warnings.push(format!("{name} {problem}"));
+                } else if settings::is_protective(name) {
                     self.problem(name, problem);
                 } else {
-                    self.warnings.push(format!("{name} {problem}"));
+                    self.ignored.push(ConfigError { name, problem });
                 }
             }
         }
@@ -265,8 +268,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     /// The folders as written, except for `~/`. Relative ones are resolved when it is known where the server was started.
     pub(super) fn dirs(&self, home: &Path) -> Vec<PathBuf> {
         let value = self.given("MINIMAX_ALLOWED_DIRS").unwrap_or_default();
-        let split =
-            std::env::split_paths(value.trim()).map(|path| expand(path.to_string_lossy().trim(), home));
+        let split = std::env::split_paths(value.trim())
+            .map(|path| expand(value::unquoted(&path.to_string_lossy()), home));
         split.filter(|path| !path.as_os_str().is_empty()).collect()
     }
 }

@@ -66,6 +66,17 @@ impl Config {
         self
     }
 
+    /// Decides about the illegal values in [`Self::ignored`]: over HTTP they end the start, as every other illegal value
+    /// does, and elsewhere they are warnings.
+    pub fn judge_ignored(&mut self, over_http: bool) {
+        let ignored = std::mem::take(&mut self.ignored);
+        if over_http {
+            self.problems.extend(ignored);
+        } else {
+            self.warnings.extend(ignored.iter().map(ToString::to_string));
+        }
+    }
+
     /// True if this program runs the sandbox itself. `MINIMAX_SANDBOX` marks one elsewhere: see [`Config::sandbox`].
     pub fn is_sandbox(&self) -> bool {
         self.account == SANDBOX

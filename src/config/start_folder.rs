@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Config;
+use super::{Config, ConfigError};
 
 impl Config {
-    /// Resolves the relative folders of `MINIMAX_ALLOWED_DIRS`: `.` is the folder in which the server was started. Returns
-    /// warnings about those that are not taken. A file system's root and the home folder need to be named in full:
+    /// Resolves the relative folders of `MINIMAX_ALLOWED_DIRS`: `.` is the folder in which the server was started. Those that
+    /// are not taken are illegal values. A file system's root and the home folder need to be named in full:
     /// desktop programs start their servers there.
-    pub fn start_in(&mut self, folder: &Path) -> Vec<String> {
-        let mut warnings = Vec::new();
+    pub fn start_in(&mut self, folder: &Path) {
         let mut dirs = Vec::new();
         for dir in std::mem::take(&mut self.allowed_dirs) {
             if dir.is_absolute() {
@@ -20,14 +19,13 @@ impl Config {
             // Parts that are `.` disappear.
             let resolved: PathBuf = folder.join(&dir).components().collect();
             if dir.to_string_lossy().starts_with("${") {
-                warnings.push(format!(
-                    "MINIMAX_ALLOWED_DIRS names `{shown}`, a placeholder that the client did not fill in; name the folder, \
-                     or `.` for the folder in which the client starts this server"
+                self.ignore(format!(
+                    "names `{shown}`, a placeholder that the client did not fill in; name the folder, or `.` for the folder \
+                     in which the client starts this server"
                 ));
             } else if !folder.is_absolute() || resolved.parent().is_none() || resolved == self.home {
-                warnings.push(format!(
-                    "MINIMAX_ALLOWED_DIRS names `{shown}`, which is {} here, because the client started this server in {}; \
-                     name the folder in full",
+                self.ignore(format!(
+                    "names `{shown}`, which is {} here, because this server was started in {}; name the folder in full",
                     resolved.display(),
                     folder.display()
                 ));
@@ -37,7 +35,10 @@ impl Config {
         }
         self.allowed_dirs = dirs;
         self.start_dir = Some(folder.to_owned());
-        warnings
+    }
+
+    fn ignore(&mut self, problem: String) {
+        self.ignored.push(ConfigError { name: "MINIMAX_ALLOWED_DIRS", problem });
     }
 }
 
@@ -50,7 +51,8 @@ mod tests {
     fn a_relative_folder_is_below_the_one_in_which_the_server_was_started() {
         let started = |value: &str, folder: &str| {
             let mut config = read(&[("MINIMAX_ALLOWED_DIRS", value)]);
-            let warnings = config.start_in(Path::new(folder));
+            config.start_in(Path::new(folder));
+            let warnings: Vec<_> = config.ignored.iter().map(ToString::to_string).collect();
             assert!(config.problems.is_empty(), "{value}");
             (config.allowed_dirs, warnings.join(" "))
         };

@@ -124,7 +124,11 @@ impl Config {
         match file.map(|text| key(&text)) {
             Ok(Ok(secret)) => self.webhook.secret = Some(secret),
             Ok(Err(problem)) => self.found(SECRET_FILE, format!("names a file whose text {problem}")),
-            Err(error) => self.found(SECRET_FILE, format!("names a file that cannot be read: {error}")),
+            Err(error) => {
+                let file = self.webhook.secret_file.as_deref().unwrap_or_else(|| Path::new("")).display();
+                let problem = format!("names {file}, which cannot be read: {error}");
+                self.found(SECRET_FILE, problem);
+            }
         }
     }
 }

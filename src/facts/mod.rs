@@ -11,6 +11,7 @@ mod names;
 mod offer;
 mod overlay;
 mod plan;
+pub mod task_words;
 mod text;
 mod user_file;
 mod video;

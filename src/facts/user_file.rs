@@ -20,17 +20,21 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// name of the setting.
 pub fn install(path: &Path) -> Result<(), String> {
     let shown = path.display();
-    let size =
-        std::fs::metadata(path).map_err(|error| format!("names {shown}, which cannot be read: {error}"))?;
+    let size = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if !size.is_file() || size.len() > MAX_BYTES {
         return Err(format!("names {shown}, which is not a file of at most 4 MB"));
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("names {shown}, which cannot be read: {error}"))?;
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     let over = checked(&text).map_err(|problem| format!("names {shown}, which {problem}"))?;
     OVERLAY
         .set(over)
         .map_err(|_| "was read before; the tables cannot change while the server runs".to_owned())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split_once(" (os error ").map_or(text.as_str(), |(words, _)| words);
+    format!("names {}, which cannot be read: {words}", path.display())
 }
 
 /// Parses the user's rows, and checks that every table can still be read with them.

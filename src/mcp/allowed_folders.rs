@@ -194,20 +194,10 @@ impl AllowedFolders {
     }
 
     /// Why a relative path cannot be resolved, and what to do.
-    pub(crate) async fn no_project(&self) -> String {
-        let roots = Arc::clone(&self.roots);
-        let line = spawn_blocking(move || roots.start().and_then(|start| roots.setting_for(start, true)));
-        let allow = match line.await.ok().flatten() {
-            Some(line) => format!(
-                ", or let the user allow the folder in which the client started this server: put {line} into the \"env\" \
-                 of this server in the client's configuration, and restart the server"
-            ),
-            None => String::new(),
-        };
-        format!(
-            "is a relative path, and this server knows no project folder: the client named none, and the folder in which \
-             it started the server is not allowed. Give the absolute path{allow}"
-        )
+    pub(crate) async fn no_project(&self, given: &str) -> String {
+        let (roots, given) = (Arc::clone(&self.roots), given.to_owned());
+        let saying = spawn_blocking(move || roots.no_project(&given));
+        saying.await.unwrap_or_else(|_| "is a relative path; give the absolute path".to_owned())
     }
 
     /// Waits for the client's answer, for a short time.

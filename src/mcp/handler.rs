@@ -13,9 +13,10 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use crate::mcp::listed_tool::{self, TakesText};
+use crate::mcp::parameters::{self, Exists};
 use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
-use crate::mcp::{apps, cursor, initialize, pipeline, prompts, resources, subscriptions, tasks, telemetry};
+use crate::mcp::{apps, cursor, pipeline, prompts, resources, subscriptions, tasks, telemetry};
 use crate::telemetry::quoted;
 
 impl ServerHandler for Server {
@@ -95,16 +96,15 @@ impl ServerHandler for Server {
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let has_initialize = context.meta.protocol_version().is_none();
-        if let Some(problem) = initialize::problem(&request).filter(|_| has_initialize) {
+        let is_newest = Revision::of(&context).knows(Feature::Extensions);
+        let exists = |method| match method {
+            Exists::Always => true,
+            Exists::Before => context.meta.protocol_version().is_none(),
+            Exists::InSessions => !is_newest && !self.is_stateless(),
+            Exists::Since => is_newest,
+        };
+        if let Some(problem) = parameters::problem(&request, exists) {
             return Err(problem);
-        }
-        // rmcp takes a known method with malformed parameters for an unknown one, and "not found" would mislead its caller.
-        if let Some((method, form)) = FORMS.iter().find(|(method, _)| *method == request.method) {
-            return Err(ErrorData::invalid_params(
-                format!("`params` of {method} must be an object with {form}"),
-                None,
-            ));
         }
         let text = format!("there is no method {}", quoted(&request.method));
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None))
@@ -302,18 +302,6 @@ fn info(server: &Server) -> ServerConfig {
         .build();
     ServerConfig::new(capabilities).with_server_info(me).with_instructions(instructions)
 }
-
-/// The parameters of methods, in the words of an error. Methods that only some revisions have are left out: the newest has
-/// no `resources/subscribe`, and must say so.
-const FORMS: &[(&str, &str)] = &[
-    ("tools/call", "`name`, a text, and `arguments`, an object (not a text that holds one)"),
-    ("prompts/get", "`name`, a text, and `arguments`, an object of texts"),
-    ("resources/read", "`uri`, a text"),
-    ("completion/complete", "`ref` (a prompt or a resource template) and `argument` (`name` and `value`)"),
-    ("tasks/get", "`taskId`, a text"),
-    ("tasks/update", "`taskId`, a text, and `inputResponses`, an object"),
-    ("tasks/cancel", "`taskId`, a text"),
-];
 
 /// Where to get keys and prices.
 const WEBSITE: &str = "https://platform.minimax.io";

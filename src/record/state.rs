@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::Blame;
+use crate::facts::task_words;
 
 /// Where a job is. Stored as JSON, so a variant or field that has been released stays readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +104,17 @@ pub enum Route {
     SpeechAsync,
 }
 
+impl Route {
+    /// MiniMax's words for a task that is not done, in lower case.
+    fn open_words(self) -> &'static [&'static str] {
+        match self {
+            Self::VideoV1 | Self::VideoTemplate => task_words::VIDEO_V1,
+            Self::VideoV2 => task_words::VIDEO_V2,
+            Self::SpeechAsync => task_words::LONG_SPEECH,
+        }
+    }
+}
+
 /// How a job ended without a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -164,6 +176,9 @@ impl State {
     /// The word of an adopted or resumed task before its first poll.
     pub const UNSEEN: &str = "not looked at yet";
 
+    /// The word of a task that MiniMax has just taken.
+    const SUBMITTED: &str = "submitted";
+
     /// The beginning of the reason of a job that waits in its queue for the first time.
     pub const IN_LINE: &str = "it waits for its turn";
 
@@ -184,7 +199,7 @@ impl State {
             (Self::Submitting { .. }, Seen::Held(why)) => Self::Submitting { sent: false, held: Some(why) },
             // An answer counts even after the job was called unknown.
             (Self::Submitting { .. } | Self::Unknown { .. }, Seen::Accepted(task)) => {
-                Self::running(task, "submitted".to_owned())
+                Self::running(task, Self::SUBMITTED.to_owned())
             }
             (Self::Submitting { .. } | Self::Unknown { .. } | Self::Running { .. }, Seen::Made) => {
                 Self::Fetching { task }
@@ -229,6 +244,14 @@ impl State {
             ) => Self::Cancelled { task, at_minimax },
             (state, _) => state,
         }
+    }
+
+    /// MiniMax's word for the state of a running task, if it is none of those that MiniMax documents.
+    pub fn unfamiliar_word(&self) -> Option<&str> {
+        let Self::Running { task, word, .. } = self else { return None };
+        let ours = [Self::UNSEEN, Self::SUBMITTED].contains(&word.as_str());
+        let documented = task.route.open_words().iter().any(|known| known.eq_ignore_ascii_case(word));
+        (!ours && !documented).then_some(word)
     }
 
     /// Whether a record in this state takes a spooled state: `known` is later, or names what was paid for.

@@ -26,6 +26,7 @@ use crate::bucket::Bucket;
 use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, Kind, State};
 use crate::rate_limit::QueueView;
 use crate::result::Report;
+use crate::telemetry::quoted;
 
 use file::{FileView, link_to};
 
@@ -183,6 +184,7 @@ impl JobView {
             }
             _ => {}
         }
+        warnings.extend(unfamiliar(&job.state));
         let troubles = job.files.iter().filter_map(|file| Some((file, file.trouble.as_ref()?)));
         warnings.extend(troubles.map(|(file, trouble)| match file.saved {
             Some(_) => format!("{}: {trouble}", file.name),
@@ -334,6 +336,16 @@ impl IntoCallToolResult for JobView {
     }
 }
 
+/// The note about a task whose state has a word that MiniMax does not document.
+pub(crate) fn unfamiliar(state: &State) -> Option<String> {
+    let word = state.unfamiliar_word()?;
+    Some(format!(
+        "MiniMax answers the status {}, which this version does not know; it may still finish, so it is asked again for up \
+         to a day",
+        quoted(word)
+    ))
+}
+
 /// The day of a moment, in UTC.
 pub(crate) fn day(milliseconds: i64) -> String {
     let at = Timestamp::from_millisecond(milliseconds).map(|at| at.strftime("%Y-%m-%d").to_string());
@@ -381,7 +393,7 @@ fn next(job: &Job) -> String {
             "What MiniMax handed over is kept, and it is billed. Let the user decide whether to buy another.".to_owned()
         }
         State::Done { partial: true, .. } => {
-            "Done, with fewer results than requested. Rephrase the prompt to get the others.".to_owned()
+            "Done, with fewer results than requested, as the warnings say. Let the user decide whether to order the others.".to_owned()
         }
         State::Done { .. } => done(job.kind).to_owned(),
         State::Failed { failure, .. } => failure.advice.clone(),

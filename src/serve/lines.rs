@@ -8,11 +8,10 @@ use std::io;
 use rmcp::ErrorData;
 use rmcp::model::{ClientJsonRpcMessage, ErrorCode, RequestId};
 use rmcp::transport::async_rw::DEFAULT_MAX_LINE_LENGTH;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
 use super::json::{self, without_mark};
+use super::outline::Outline;
 use super::readable_id::readable_id;
 
 /// How much is kept of each end of a line that is too long, in bytes. The id is usually near one end.
@@ -40,13 +39,6 @@ struct Line {
 pub(super) struct Unread {
     pub(super) id: Option<RequestId>,
     pub(super) error: ErrorData,
-}
-
-/// The fields that tell a request from a notification.
-#[derive(Deserialize)]
-struct Outline {
-    method: Option<String>,
-    id: Option<IgnoredAny>,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
@@ -134,11 +126,14 @@ impl Line {
             Ok(message) => return Some(Ok(message)),
             Err(error) => error,
         };
-        let outline = serde_json::from_slice(text).unwrap_or(Outline { method: None, id: None });
+        let outline = Outline::of(text);
         if outline.method.is_some() && outline.id.is_none() {
             // A notification is never answered (JSON-RPC 2.0, section 4.1).
             tracing::debug!(%error, "a notification cannot be read");
             return None;
+        }
+        if let Some(error) = outline.problem() {
+            return Some(Err(Unread { id: readable_id(text), error }));
         }
         let why = format!("the line is JSON, but not a single MCP message: {error}");
         unread(readable_id(text), ErrorCode::INVALID_REQUEST, why)
@@ -216,7 +211,6 @@ mod tests {
     #[tokio::test]
     async fn json_that_is_no_message_is_an_error_with_its_id_and_a_notification_is_not() {
         for (line, id) in [
-            (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":"x"}"#, Some("7")),
             (r#"{"jsonrpc":"2.0","id":"s","method":5}"#, Some("\"s\"")),
             (r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#, Some("7")),
             (r#"{"id":7,"method":"ping"}"#, Some("7")),
@@ -227,6 +221,8 @@ mod tests {
         ] {
             assert_eq!(between(line.as_bytes()).await, (id.map(str::to_owned), -32600), "{line}");
         }
+        let line = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":"x"}"#;
+        assert_eq!(between(line.as_bytes()).await, (Some("7".to_owned()), -32602));
         let note = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":"x"}"#;
         assert_eq!(read(format!("{note}\n{PING}\n").as_bytes()).await.len(), 1);
     }

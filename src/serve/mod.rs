@@ -5,6 +5,7 @@ pub mod http;
 mod in_flight;
 mod json;
 mod lines;
+mod outline;
 mod readable_id;
 pub mod stdio;
 

@@ -17,7 +17,7 @@ use crate::mcp::{Server, Shown, ToolError, ToolSpec, forty_five, progress};
 use crate::media::units::age;
 use crate::result::Report;
 use crate::result::job_view::several::JobAnswer;
-use crate::result::job_view::{CostView, JobView, day};
+use crate::result::job_view::{CostView, JobView, day, unfamiliar};
 use crate::telemetry;
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
@@ -69,6 +69,9 @@ fn ten() -> u32 {
 
 /// The most bytes of a page's rows, so that the whole result stays below 64 KiB.
 const MOST_BYTES: usize = 56 * 1024;
+
+/// The most notes about unfamiliar states in a page.
+const MOST_WORDS: usize = 3;
 
 /// A page of jobs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -195,7 +198,10 @@ impl Server {
             .await?
             .filter(|_| self.presenter.links().is_none())
             .map(|notice| format!("Tell the user: {notice}. "));
-        let next = format!("{}{next}", notice.unwrap_or_default());
+        let shown = page.jobs.iter().take(jobs.len());
+        let words = shown.filter_map(|job| Some(format!("{}: {}. ", job.id, unfamiliar(&job.state)?)));
+        let words: String = words.take(MOST_WORDS).collect();
+        let next = format!("{}{words}{next}", notice.unwrap_or_default());
         Ok(JobList { jobs, next_cursor, next })
     }
 

@@ -127,6 +127,13 @@ async fn odd_answers_of_the_plan_are_read_as_far_as_they_go() {
     assert_eq!(account["windows"][0].get("week_left_percent"), None, "no limit");
     assert_eq!(account["windows"][1]["week_left_percent"], 120.0);
     assert_eq!(account["windows"][0]["counts"], "window 0 of 7, week -; used or left");
+    // Used and left contradict each other: the percent counts, and the numbers are shown as doubtful.
+    let body = json!({ "model_remains": [{ "model_name": "general", "current_interval_total_count": 1500,
+        "current_interval_usage_count": 1445, "current_interval_remaining_percent": 96, "current_interval_status": 1 }] });
+    world.sandbox.script(vec![Rule::once("/v1/token_plan/remains", Act::Raw { body: body.to_string() })]);
+    let window = world.make("check_account", json!({})).await["windows"][0].clone();
+    assert_eq!(window["left_percent"], 96.0, "{window}");
+    assert_eq!(window["counts"], "window 1445 of 1500, week -; used or left");
 }
 
 #[tokio::test]

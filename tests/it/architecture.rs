@@ -26,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rate_limit", &["facts"]),
     ("download", &["bucket", "media"]),
     ("api", &["facts", "money", "rate_limit", "telemetry"]),
-    ("record", &["api", "bucket", "download", "money", "rate_limit"]),
+    ("record", &["api", "bucket", "download", "facts", "money", "rate_limit"]),
     ("store", &["api", "bucket", "download", "facts", "media", "money", "rate_limit", "record"]),
     ("jobs", &["api", "bucket", "download", "facts", "media", "money", "rate_limit", "store", "telemetry"]),
     ("arguments", &["telemetry"]),

@@ -120,6 +120,166 @@ async fn a_result_whose_link_is_dead_is_no_success() {
 }
 
 #[tokio::test]
+async fn a_state_that_this_version_does_not_know_is_said_and_waited_for() {
+    let ok = json!({ "status_code": 0 });
+    let long = "A sentence of a long story. ".repeat(500);
+    for (tool, arguments, path, body) in [
+        (
+            "generate_video",
+            json!({ "prompt": "A fox" }),
+            "/v1/query/video_generation",
+            json!({ "status": "Reticulating", "base_resp": ok }),
+        ),
+        (
+            "generate_video",
+            json!({ "prompt": "A fox", "model": "h3" }),
+            "/v2/query/video_generation",
+            json!({ "task": { "status": "Reticulating" } }),
+        ),
+        (
+            "text_to_audio",
+            json!({ "text": long }),
+            "/v1/query/t2a_async_query_v2",
+            json!({ "status": "Reticulating", "base_resp": ok }),
+        ),
+    ] {
+        let world = World::new().await;
+        world.sandbox.script(vec![Rule::always(path, raw(body))]);
+        let mut arguments = arguments;
+        arguments["async_mode"] = json!(true);
+        let begun = world.make(tool, arguments).await;
+        let job = json!({ "job_id": begun["job_id"], "wait_seconds": 1 });
+        let said = "MiniMax answers the status \"Reticulating\", which this version does not know";
+        eventually("it is said", async || {
+            let view = world.make("get_job", job.clone()).await;
+            assert!(["submitting", "running"].contains(&view["status"].as_str().unwrap()), "{view}");
+            view["warnings"].to_string().replace("\\\"", "\"").contains(said)
+        })
+        .await;
+        let list = world.make("list_jobs", json!({})).await;
+        assert!(list["next"].as_str().unwrap().contains(said), "{list}");
+        // What is paid for may still come.
+        world.sandbox.script(Vec::new());
+        eventually("it is done", async || world.make("get_job", job.clone()).await["status"] == "succeeded")
+            .await;
+        let list = world.make("list_jobs", json!({})).await;
+        assert!(!list["next"].as_str().unwrap().contains("does not know"), "{list}");
+        assert_eq!(world.bought(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_minimax_documents_has_no_note_and_a_long_one_is_cut() {
+    for (state, is_said) in [("Preparing", false), ("QUEUEING", false), ("", true), ("x\u{202e}y\n", true)] {
+        let world = World::new().await;
+        let body = json!({ "status": state.repeat(9999 * usize::from(is_said) + 1), "base_resp": { "status_code": 0 } });
+        world.sandbox.script(vec![Rule::always("/v1/query/video_generation", raw(body))]);
+        let begun = world.make("generate_video", json!({ "prompt": "A fox", "async_mode": true })).await;
+        let polled = || {
+            let requests = world.sandbox.requests();
+            requests.iter().filter(|request| request.path.contains("/v1/query/")).count() > 2
+        };
+        eventually("it is polled", async || polled()).await;
+        let view = world.make("get_job", json!({ "job_id": begun["job_id"], "wait_seconds": 0 })).await;
+        let text = view.to_string();
+        assert_eq!(text.contains("does not know"), is_said, "{state:?}: {text}");
+        assert!(text.len() < 3000 && !text.contains('\u{202e}'), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_empty_or_cut_is_no_success() {
+    let image = |links: Value| {
+        json!({ "data": { "image_urls": links }, "metadata": { "failed_count": 0, "success_count": 2 },
+            "base_resp": { "status_code": 0 }, "id": "trace-1" })
+    };
+    for broken in
+        ["", " ", "https://", "htt", "/a.jpg", "a.jpg", "ftp://example.com/a.jpg", "data:image/png;base64,"]
+    {
+        for settings in [&[][..], &[("MINIMAX_API_RESOURCE_MODE", "url")]] {
+            let world = World::with(crate::harness::quick(), settings).await;
+            let whole = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
+            let link = whole["files"][0]["url"].clone();
+            // One of two: it is partial, and the other one is kept.
+            let body = image(json!([link, broken]));
+            world.sandbox.script(vec![Rule::once("/v1/image_generation", raw(body))]);
+            let view = world.make("text_to_image", json!({ "prompt": "A fox", "n": 2 })).await;
+            assert_eq!(
+                (&view["status"], view["files"].as_array().unwrap().len()),
+                (&json!("partial"), 1),
+                "{view}"
+            );
+            assert!(view["warnings"].to_string().contains("1 of 2 cannot be fetched"), "{view}");
+            assert!(!view["warnings"].to_string().contains("withheld"), "{view}");
+            // None of two: it failed, and may be billed.
+            let body = image(json!([broken, broken]));
+            world.sandbox.script(vec![Rule::once("/v1/image_generation", raw(body))]);
+            let result = world.call("text_to_image", json!({ "prompt": "A fox", "n": 2 })).await;
+            let view = result.structured_content.unwrap();
+            assert_eq!(
+                (result.is_error, &view["status"]),
+                (Some(true), &json!("failed")),
+                "{broken:?}: {view}"
+            );
+            assert!(view["error"]["message"].as_str().unwrap().contains("link is empty or cut"), "{view}");
+            assert!(view["next"].as_str().unwrap().starts_with("Do not buy it again"), "{view}");
+            assert!(view["cost"].is_object(), "{view}");
+        }
+        // Every other answer with a link: the task ends without a file, and a sound without one is no success.
+        let world = World::new().await;
+        let ok = json!({ "status_code": 0 });
+        for (tool, arguments, path, body) in [
+            (
+                "generate_video",
+                json!({ "prompt": "A fox" }),
+                "/v1/files/retrieve",
+                json!({ "file": { "file_id": 1, "download_url": broken }, "base_resp": ok }),
+            ),
+            (
+                "generate_video",
+                json!({ "prompt": "A fox", "model": "h3" }),
+                "/v2/query/video_generation",
+                json!({ "task": { "status": "succeeded", "content": { "url": broken } } }),
+            ),
+            (
+                "music_generation",
+                json!({ "prompt": "Calm piano", "is_instrumental": true }),
+                "/v1/music_generation",
+                json!({ "data": { "audio": broken, "status": 2 }, "base_resp": ok }),
+            ),
+        ] {
+            world.sandbox.script(vec![Rule::always(path, raw(body))]);
+            let result = world.call(tool, arguments).await;
+            let view = result.structured_content.unwrap();
+            let status = view["status"].as_str().unwrap();
+            assert!(["failed", "unknown"].contains(&status), "{tool}, {broken:?}: {view}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_code_of_minimax_counts_in_whatever_form_it_is_written() {
+    let world = World::new().await;
+    for code in [json!(1008), json!(1008.0), json!("1008"), json!(" 1008 ")] {
+        let body = json!({ "base_resp": { "status_code": code, "status_msg": "insufficient balance" } });
+        for (tool, path, arguments) in [
+            ("text_to_image", "/v1/image_generation", json!({ "prompt": "A fox" })),
+            ("chat", "/v1/chat/completions", json!({ "prompt": "Hello" })),
+        ] {
+            world.sandbox.script(vec![Rule::once(path, raw(body.clone()))]);
+            let result = world.call(tool, arguments).await;
+            let view = result.structured_content.unwrap();
+            assert_eq!(
+                (result.is_error, &view["error"]["code"]),
+                (Some(true), &json!(1008)),
+                "{code}: {view}"
+            );
+        }
+    }
+    assert_eq!(world.bought(), 0);
+}
+
+#[tokio::test]
 async fn a_poll_that_the_key_is_refused_for_says_to_fix_the_key_and_keeps_the_job() {
     for code in [1004, 2049, 1008] {
         let world = World::new().await;
@@ -176,6 +336,49 @@ async fn a_sound_that_minimax_calls_unfinished_is_partial_and_says_so() {
         world.sandbox.script(vec![Rule::once(path, raw(body))]);
         assert_eq!(world.make(tool, arguments).await["status"], "succeeded", "{tool}");
     }
+}
+
+#[tokio::test]
+async fn a_sound_in_broken_hex_is_no_result() {
+    let world = World::new().await;
+    for (tool, path, arguments) in [
+        (
+            "music_generation",
+            "/v1/music_generation",
+            json!({ "prompt": "Calm piano", "is_instrumental": true }),
+        ),
+        ("text_to_audio", "/v1/t2a_v2", json!({ "text": "Hello there." })),
+    ] {
+        for hex in ["49443", "4944zz33", "no hex"] {
+            let body = json!({ "data": { "audio": hex, "status": 2 }, "base_resp": { "status_code": 0 } });
+            world.sandbox.script(vec![Rule::once(path, raw(body))]);
+            let result = world.call(tool, arguments.clone()).await;
+            let view = result.structured_content.unwrap();
+            // It was made, and may be billed.
+            assert_eq!(
+                (result.is_error, &view["status"]),
+                (Some(true), &json!("unknown")),
+                "{tool} {hex}: {view}"
+            );
+            assert!(view.get("files").is_none(), "nothing is cut silently: {view}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_refused_once_is_asked_again() {
+    let world = World::new().await;
+    for code in [401, 403] {
+        world.sandbox.script(vec![Rule::once("/cdn/", status(code))]);
+        let view = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
+        assert_eq!(view["status"], "succeeded", "{code}: {view}");
+        assert!(view["files"][0]["path"].is_string(), "{view}");
+        let asked = world.sandbox.requests();
+        assert!(asked.iter().all(|request| !request.path.starts_with("/cdn/") || !request.authorized));
+    }
+    world.sandbox.script(vec![Rule::always("/cdn/", status(401))]);
+    let view = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
+    assert!(view["warnings"].to_string().contains("401"), "{view}");
 }
 
 #[tokio::test]

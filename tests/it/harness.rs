@@ -48,6 +48,9 @@ pub fn http_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
+/// How long to wait for what has to happen. Only a failure takes so long, however busy the machine is.
+pub const AT_LAST: Duration = Duration::from_secs(240);
+
 /// A sandbox pace without delays: tasks end after two polls.
 pub fn quick() -> Pace {
     Pace { polls: 2, seconds: 0.0, delay_ms: 0, link_seconds: None }
@@ -254,7 +257,7 @@ pub fn offered() -> usize {
 
 /// Waits until `done`, or fails after twenty seconds.
 pub async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + AT_LAST;
     while !done().await {
         assert!(Instant::now() < end, "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -381,7 +384,7 @@ impl Program {
 
     pub fn answer(&self, id: u64) -> Value {
         loop {
-            let message = self.next(Duration::from_secs(60)).expect("an answer");
+            let message = self.next(AT_LAST).expect("an answer");
             if message["id"] == id {
                 return message;
             }
@@ -427,7 +430,7 @@ impl Program {
 
     /// Waits for the program to exit.
     pub fn ended(&mut self) -> std::process::ExitStatus {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + AT_LAST;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;

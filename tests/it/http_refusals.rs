@@ -55,6 +55,19 @@ async fn what_is_refused_at_mcp_is_a_json_rpc_error() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_posted_to_the_front_page_is_told_where_mcp_is() {
+    let served = Served::guarded().await;
+    for token in [None, Some(ADA)] {
+        let request = web().post(format!("{}/", served.base)).json(&ping());
+        let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.text().await.unwrap(), "MCP is at /mcp.\n");
+    }
+    served.end().await;
+}
+
+#[tokio::test]
 async fn what_is_refused_at_uploads_and_files_is_a_json_object() {
     let served = Served::guarded().await;
     let uploads = format!("{}/uploads", served.base);

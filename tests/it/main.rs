@@ -54,6 +54,7 @@ mod gallery_attack;
 mod gallery_command;
 mod gallery_pictures;
 mod gallery_sorting;
+mod parameters;
 mod plain_english;
 mod readme;
 mod third_party;

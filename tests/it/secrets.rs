@@ -78,6 +78,91 @@ fn a_secret_of_any_kind_is_found_in_a_text() {
     }
 }
 
+/// The first lines of what password managers and browsers export.
+const EXPORTS: &[(&str, &str)] = &[
+    ("1password 6", "notesPlain,password,title,type,URLs,username"),
+    (
+        "1password 7",
+        "Title,Website,Username,Password,One-time password,Favorite status,Archived status,Tags,Notes",
+    ),
+    ("1password 8", "Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes"),
+    ("avast", "login_uri,login_username,login_password,name"),
+    (
+        "bitwarden",
+        "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp",
+    ),
+    ("buttercup", "!type,!group_id,!group_name,title,username,password,URL,Notes,id"),
+    ("chrome", "name,url,username,password,note"),
+    ("dashlane", "username,username2,username3,title,password,note,url,category,otpUrl"),
+    ("edge", "name,url,username,password"),
+    ("enpass", "\"Title\",\"Username\",\"Email\",\"Password\",\"Website\",\"TOTP\""),
+    (
+        "firefox",
+        "url,username,password,httpRealm,formActionOrigin,guid,timeCreated,timeLastUsed,timePasswordChanged",
+    ),
+    ("german", "Titel;Benutzername;Kennwort;Webadresse"),
+    ("keepass", "\"Account\",\"Login Name\",\"Password\",\"Web Site\",\"Comments\""),
+    (
+        "keepassxc",
+        "\"Group\",\"Title\",\"Username\",\"Password\",\"URL\",\"Notes\",\"TOTP\",\"Icon\",\"Last Modified\",\"Created\"",
+    ),
+    ("keeper", "Folder,Title,Login,Password,Website Address,Notes,Shared Folder,Custom Fields"),
+    ("lastpass", "url,username,password,totp,extra,name,grouping,fav"),
+    ("logmeonce", "name,url,group,username,password,note"),
+    (
+        "nordpass",
+        "name,url,additional_urls,username,password,note,cardholdername,cardnumber,cvc,pin,expirydate,zipcode,folder,shared_folder,full_name,phone_number,email,address1,address2,city,country,state,type,custom_fields",
+    ),
+    ("passbolt", "Title,Username,URL,Password,Notes,Group,TOTP"),
+    ("password safe", "Group/Title\tUsername\tPassword\tTwo Factor Key\tURL\tAutoType\tCreated Time"),
+    ("proton pass", "type,name,url,email,username,password,note,totp,createTime,modifyTime,vault"),
+    ("remembear", "id,type,name,website,username,password,notes"),
+    ("roboform", "Name,Url,MatchUrl,Login,Pwd,Note,Folder,RfFieldsV2"),
+    ("safari", "Title,URL,Username,Password,Notes,OTPAuth"),
+    ("sticky password", "Account Name;Login;Password;URL"),
+    ("true key", "kind,name,login,password,url,favorite"),
+    (
+        "zoho vault",
+        "\"Password Name\",\"Password URL\",\"Notes\",\"Tags\",\"User Name\",\"Password\",\"Custom Data\"",
+    ),
+];
+
+/// A row for a header, with a password in the column for it alone.
+fn row_of(head: &str) -> String {
+    let delimiter = ['\t', ';', ','].into_iter().find(|delimiter| head.contains(*delimiter)).unwrap();
+    let names: Vec<_> = head.split(delimiter).map(|name| name.trim_matches('"').to_lowercase()).collect();
+    let is_secret =
+        |name: &str| name == "pwd" || name == "kennwort" || name == "password" || name == "login_password";
+    let cell = |name: &String| if is_secret(name) { "letmein99" } else { "" };
+    names.iter().map(cell).collect::<Vec<_>>().join(&delimiter.to_string())
+}
+
+#[test]
+fn the_export_of_a_password_manager_is_found_with_rows_and_by_its_header_alone() {
+    for (name, head) in EXPORTS {
+        assert!(row_of(head).contains("letmein99"), "{name}");
+        for text in [format!("{head}\n{}\n", row_of(head)), format!("{head}\r\n"), (*head).to_owned()] {
+            assert!(is_secret(&judge(text.as_bytes(), &TEXTS)), "{name}: {text}");
+            for (encoding, bytes) in encoded(&text) {
+                let verdict = judge(&bytes, &MEDIA);
+                let refused = matches!(verdict, Err(InputProblem::Secret { .. } | InputProblem::Type { .. }));
+                assert!(refused, "{name} in {encoding}: {verdict:?}");
+                let packed = judge(&zip(&[("a.txt", b"A harmless text.\n"), ("b.txt", &bytes)]), &TEXTS);
+                assert!(is_secret(&packed), "{name} in {encoding} in a ZIP: {packed:?}");
+            }
+        }
+    }
+    // A header of something else, and one that a sentence has.
+    for honest in [
+        "name,email,city\n",
+        "word,meaning\n",
+        "user, password\n",
+        "Name, password, and then the door opened.\n",
+    ] {
+        judge(honest.as_bytes(), &TEXTS).unwrap();
+    }
+}
+
 #[test]
 fn a_secret_is_refused_in_any_encoding_and_is_no_sound() {
     for (name, text) in lost::lost() {

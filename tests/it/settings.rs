@@ -164,6 +164,66 @@ fn with_a_wrong_value_of_any_setting_the_handshake_is_answered_and_the_setting_i
     });
 }
 
+/// Wrong values with which a server over HTTP starts all the same: what they name may be there later, or be right for
+/// MiniMax, and OpenTelemetry's variables belong to the whole machine.
+fn starts_over_http(name: &str, value: &str) -> bool {
+    let may_be_right = name.ends_with("_MODEL") && !value.starts_with('$');
+    let has_no_effect = name == "MINIMAX_FILES_PUBLIC_URL";
+    may_be_right || has_no_effect || name.starts_with("OTEL_") || value == "/nowhere/at/all"
+}
+
+#[test]
+fn over_http_a_wrong_value_of_any_setting_ends_the_start_with_status_1() {
+    on_stage(|stage| {
+        let file = stage.dir.path().join("a-file");
+        std::fs::write(&file, "no key and no JSON\n").unwrap();
+        let file = file.display().to_string();
+        let same = stage.dir.path().join("data").display().to_string();
+        let certificate = "postgres://ada:hunter2@127.0.0.1:1/x?sslrootcert=/nowhere/ca.pem";
+        let more = [
+            ("MINIMAX_MCP_BASE_PATH", same.as_str()),
+            ("MINIMAX_STORE_URL", certificate),
+            ("MINIMAX_MCP_TOKEN_FILE", "/nowhere/tokens.json"),
+        ];
+        let all = SETTINGS.iter().flat_map(|setting| {
+            let values = wrong(setting.name).1.iter().map(|value| value.replace("FILE", &file));
+            values.map(|value| (setting.name, value)).collect::<Vec<_>>()
+        });
+        let all = all.chain(more.map(|(name, value)| (name, value.to_owned())));
+        let mut wrong_ends = Vec::new();
+        for (name, value) in all.filter(|(name, value)| !starts_over_http(name, value)) {
+            let mut settings = vec![(name, value.as_str())];
+            if name == "MINIMAX_API_KEY_FILE" {
+                settings.push(("MINIMAX_API_KEY", ""));
+            }
+            // A server that starts would run for ever, so its port is taken: that is said after what is wrong.
+            let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = taken.local_addr().unwrap().to_string();
+            let mut command = command(stage, &["serve", "--http", &address], &settings);
+            let output = command.stderr(std::process::Stdio::piped()).output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            let last = told.lines().filter(|line| line.starts_with("minimax-mcp: ")).collect::<String>();
+            if output.status.code() != Some(1) || !last.contains(name) || last.contains("is taken") {
+                wrong_ends.push(format!("{name}={value}: {told}"));
+            }
+            for secret in ["sk-api-secret", "hunter2", "os error"] {
+                assert!(!told.contains(secret), "{name}={value}: {told}");
+            }
+        }
+        assert!(wrong_ends.is_empty(), "{wrong_ends:#?}");
+        if cfg!(target_os = "linux") {
+            for name in ["MINIMAX_MCP_BASE_PATH", "MINIMAX_DATA_DIR"] {
+                let mut command = command(stage, &["serve", "--http", "127.0.0.1:0"], &[(name, "/proc/x")]);
+                let output = command.stderr(std::process::Stdio::piped()).output().unwrap();
+                let told = String::from_utf8(output.stderr).unwrap();
+                assert_eq!(output.status.code(), Some(1), "{told}");
+                assert!(told.contains(&format!("{name} cannot be used: /proc/x: ")), "{told}");
+                assert_eq!(told.matches(name).count(), 1, "{told}");
+            }
+        }
+    });
+}
+
 fn order() -> Value {
     json!({ "name": "text_to_image", "arguments": { "prompt": "A fox" } })
 }

@@ -104,6 +104,16 @@ fn an_unknown_tool_is_a_protocol_error_and_bad_arguments_are_a_result() {
         let unknown = program.request("tools/call", json!({ "name": "no_such_tool", "arguments": {} }));
         assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
         assert!(unknown["error"]["message"].as_str().unwrap().contains("text_to_image"));
+        for (name, meant) in [
+            ("Text_To_Image", "text_to_image"),
+            ("TEXT_TO_AUDIO", "text_to_audio"),
+            ("textToImage", "text_to_image"),
+            ("text-to-image", "text_to_image"),
+        ] {
+            let unknown = program.request("tools/call", json!({ "name": name, "arguments": {} }));
+            let told = format!("unknown tool `{name}`; did you mean `{meant}`?");
+            assert_eq!(unknown["error"]["message"], told, "{unknown}");
+        }
         let bad = program.request(
             "tools/call",
             json!({ "name": "text_to_image", "arguments": { "prompt": 5, "n": "x" } }),
@@ -125,7 +135,7 @@ fn parameters_of_another_form_are_called_that_and_the_form_is_named() {
             ("tools/call", json!({ "arguments": {} }), "`name`"),
             ("prompts/get", json!({}), "`name`"),
             ("resources/read", json!({ "uri": 5 }), "`uri`"),
-            ("completion/complete", json!({ "ref": { "type": "x" } }), "`ref`"),
+            ("completion/complete", json!({ "ref": { "type": "x" } }), "`argument`"),
         ] {
             let answer = program.request(method, parameters);
             assert_eq!(answer["error"]["code"], -32602, "{method}: {answer}");

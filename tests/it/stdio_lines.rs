@@ -35,7 +35,6 @@ fn a_line_that_is_not_json_is_answered_under_its_id_and_the_next_request_too() {
                 assert!(answer["error"]["message"].as_str().unwrap().contains("not JSON"), "{answer}");
             }
             for (line, id) in [
-                (r#"{"jsonrpc":"2.0","id":907,"method":"tools/call","params":"x"}"#, json!(907)),
                 (r#"{"id":"old","method":"ping"}"#, json!("old")),
                 (r#"{"jsonrpc":"2.0","id":908}"#, json!(908)),
                 (r#"[{"jsonrpc":"2.0","id":909,"method":"ping"}]"#, Value::Null),

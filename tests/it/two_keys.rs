@@ -2,6 +2,7 @@
 
 mod each_key;
 mod overflow;
+mod table;
 mod used_up;
 
 use std::time::Duration;

@@ -326,14 +326,14 @@ fn wrong_shapes() -> Vec<(Option<Value>, &'static [&'static str])> {
         (without("capabilities"), &["`capabilities` is missing", "object"]),
         (with("/protocolVersion", json!(1)), &["`protocolVersion` is a number", "string"]),
         (with("/clientInfo", json!("claude")), &["`clientInfo` is a string", "object"]),
-        (with("/clientInfo/version", json!(1)), &["`clientInfo.version` must be a string"]),
+        (with("/clientInfo/version", json!(1)), &["`clientInfo.version` is a number; it must be a string"]),
         (
             with("/capabilities", json!({ "experimental": { "x": true } })),
-            &["`capabilities.experimental.x` must be an object"],
+            &["`capabilities.experimental.x` is a boolean; it must be an object"],
         ),
         (
             with("/capabilities", json!({ "extensions": { "y": [] } })),
-            &["`capabilities.extensions.y` must be an object"],
+            &["`capabilities.extensions.y` is an array; it must be an object"],
         ),
     ]
 }

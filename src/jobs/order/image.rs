@@ -38,6 +38,15 @@ async fn generate(api: &Client, submit: &ImageSubmit) -> Result<Outcome, ApiErro
             .linked(url, Some(24 * HOUR))
     });
     let files: Vec<_> = files.collect();
-    let units = u32::try_from(files.len()).ok().map(Decimal::from);
-    Ok(Outcome::Made(Made { missing: images.failed, units, usage: images.usage, files, ..Made::default() }))
+    // An image whose link is no link was made, and is billed.
+    let made = u32::try_from(files.len()).ok().and_then(|files| files.checked_add(images.unusable));
+    Ok(Outcome::Made(Made {
+        files,
+        missing: images.failed,
+        unusable: images.unusable,
+        trace_id: images.trace_id,
+        units: made.map(Decimal::from),
+        usage: images.usage,
+        ..Made::default()
+    }))
 }

@@ -57,6 +57,10 @@ pub struct Made {
     pub warnings: Vec<String>,
     /// How many of the ordered results are missing.
     pub missing: u32,
+    /// How many were made and have no link that can be fetched.
+    pub unusable: u32,
+    /// The trace id, which MiniMax's support asks for.
+    pub trace_id: Option<String>,
     /// MiniMax called the result unfinished when it handed it over.
     pub incomplete: bool,
     /// What is billed, in units of `Cost::unit`.

@@ -149,8 +149,7 @@ pub(crate) fn sound_file(format: AudioFormat) -> JobFile {
 /// Turns a finished task into the link of its archive.
 pub(super) async fn collect(api: &Client, ready: Ready) -> Result<Option<Made>, ApiError> {
     let file_id = ready.file_id.unwrap_or_default();
-    let url = api.retrieve_file(&file_id).await?.download_url;
-    let Some(url) = url.filter(|url| !url.is_empty()) else { return Ok(None) };
+    let Some(url) = api.retrieve_file(&file_id).await?.download_url else { return Ok(None) };
     let file = JobFile {
         name: "speech.tar".to_owned(),
         mime_type: "application/x-tar".to_owned(),

@@ -24,7 +24,7 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Option<
     }
     let url = match (&ready.url, &ready.file_id) {
         (Some(url), _) => Some(url.clone()),
-        (None, Some(file_id)) => api.retrieve_file(file_id).await?.download_url.filter(|url| !url.is_empty()),
+        (None, Some(file_id)) => api.retrieve_file(file_id).await?.download_url,
         (None, None) => None,
     };
     if url.is_none() && ready.text.is_none() {

@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::bucket;
-use super::failure::withheld;
+use super::failure::{made_without_link, withheld};
 use super::fetch::{Arrived, Fetch, MAX_RESULT, Note, extension, short};
 use super::record::{Interrupted, Step, Worker, Write};
 use super::unpack;
@@ -57,20 +57,30 @@ pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write)
     if job.model.is_empty() {
         job.model = made.model.unwrap_or_default();
     }
-    job.missing = made.missing;
+    job.missing = made.missing.saturating_add(made.unusable);
     job.incomplete = made.incomplete;
     if made.incomplete {
         job.warnings.push(UNFINISHED.to_owned());
     }
+    let number = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let all = job.files.len().saturating_add(number(job.missing));
     if made.missing > 0 {
-        let all = job.files.len() + usize::try_from(made.missing).unwrap_or(usize::MAX);
-        job.warnings.push(format!("MiniMax made {} of {all}; it withheld the others", job.files.len()));
+        let made = all.saturating_sub(number(made.missing));
+        job.warnings.push(format!("MiniMax made {made} of {all}; it withheld the others"));
+    }
+    if made.unusable > 0 {
+        job.warnings
+            .push(format!("{} of {all} cannot be fetched: MiniMax's link is empty or cut", made.unusable));
     }
     for (index, bytes) in made.bytes {
         keep(worker, index, bytes).await;
     }
     if worker.job.files.is_empty() && worker.job.text.is_none() && worker.job.voice_id.is_none() {
         worker.job.may_be_billed = true;
+        if made.unusable > 0 {
+            let failure = made_without_link(made.trace_id);
+            return worker.commit([Seen::Failed(failure)], write).await;
+        }
         let message = "it withheld all that was asked for (content safety)";
         return worker.commit([Seen::Failed(withheld(message))], write).await;
     }

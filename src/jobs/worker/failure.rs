@@ -66,6 +66,19 @@ pub(super) fn done_without_file(trace_id: Option<String>) -> Failure {
     }
 }
 
+/// MiniMax has made what was ordered, and its links cannot be fetched.
+pub(super) fn made_without_link(trace_id: Option<String>) -> Failure {
+    Failure {
+        message: "MiniMax made it, but its link is empty or cut, so nothing can be downloaded. It may be billed".to_owned(),
+        blame: Blame::Crate,
+        advice: "Do not buy it again before MiniMax's support has looked at it: tell the user to send them the trace id, \
+                 if there is one, and the time."
+            .to_owned(),
+        code: None,
+        trace_id,
+    }
+}
+
 /// MiniMax says that it withheld the result.
 pub(super) fn withheld(message: &str) -> Failure {
     Failure {

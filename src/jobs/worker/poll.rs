@@ -16,6 +16,9 @@ const LONGEST_WATCH: i64 = 24 * 3_600_000;
 /// How many polls in a row have to find a finished task without a file before the job ends.
 const NO_FILE_POLLS: u32 = 5;
 
+/// The most of MiniMax's word for a task's state that is recorded, in characters.
+const LONGEST_WORD: usize = 64;
+
 const NO_FILE: &str = "MiniMax says that the task is done, but names no file";
 
 pub(super) async fn poll(worker: &mut Worker, task: &Task) -> Step {
@@ -33,10 +36,13 @@ pub(super) async fn poll(worker: &mut Worker, task: &Task) -> Step {
     #[cfg(feature = "crash-points")]
     crate::crash::point("poll.after");
     let made = match polled {
-        Ok(Progress::Pending(word)) if worker.age() > LONGEST_WATCH => {
-            return worker.see(Seen::Lost(format!("MiniMax has said `{word}` for a day"))).await;
+        Ok(Progress::Pending(word)) => {
+            let word: String = word.chars().take(LONGEST_WORD).collect();
+            let is_late = worker.age() > LONGEST_WATCH;
+            let lost = || Seen::Lost(format!("MiniMax has said `{word}` for a day"));
+            let seen = if is_late { lost() } else { Seen::Pending(word) };
+            return worker.see(seen).await;
         }
-        Ok(Progress::Pending(word)) => return worker.see(Seen::Pending(word)).await,
         Ok(Progress::Failed { code, message }) => {
             return worker.see(Seen::Failed(ended(code, &message))).await;
         }

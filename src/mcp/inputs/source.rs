@@ -160,7 +160,7 @@ impl Sources {
         }
         match self.folders.project().await {
             Some(project) => Ok(project.join(path)),
-            None => Err(ToolError::argument(field, self.folders.no_project().await)),
+            None => Err(ToolError::argument(field, self.folders.no_project(path).await)),
         }
     }
 

@@ -14,16 +14,36 @@ const MOST_NAMED: usize = 10_000;
 /// Folders of programs in the home directory, beside those that start with a dot.
 const OF_PROGRAMS: [&str; 2] = ["Library", "AppData"];
 
-/// The folders that the client has open, as real paths. Clones share them.
+/// So many folders that do not count are remembered with their reason.
+const MOST_IGNORED: usize = 3;
+
+/// The most of a path or URI that an error shows, in characters.
+const LONGEST_SHOWN: usize = 256;
+
+/// The folders that the client has open. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ClientFolders(Arc<RwLock<Vec<PathBuf>>>);
+pub(crate) struct ClientFolders(Arc<RwLock<Named>>);
+
+#[derive(Debug, Default)]
+struct Named {
+    /// Those that count, as real paths.
+    dirs: Vec<PathBuf>,
+    /// Some that do not, each with the reason.
+    ignored: Vec<String>,
+}
 
 impl ClientFolders {
     /// The folders, in the client's order. Leaves out a folder that was moved, or replaced by a link, since the client
     /// named it.
     pub(crate) fn dirs(&self) -> Vec<PathBuf> {
-        let dirs = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let dirs = self.0.read().unwrap_or_else(PoisonError::into_inner).dirs.clone();
         dirs.into_iter().filter(|dir| dunce::canonicalize(dir).is_ok_and(|now| now == *dir)).collect()
+    }
+
+    /// Some folders that the client named and that do not count, each with the reason, such as `/home/ada is the home
+    /// folder`.
+    pub(crate) fn ignored(&self) -> Vec<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).ignored.clone()
     }
 
     /// Replaces the folders by those that the `file://` URIs name. Blocking.
@@ -34,29 +54,24 @@ impl ClientFolders {
     pub(crate) fn replace(&self, uris: &[String], home: Option<&Path>, own: &[PathBuf]) {
         let home = home.map(real_or_same);
         let own: Vec<_> = own.iter().map(|own| real_or_same(own)).collect();
-        let mut dirs = Vec::new();
+        let mut named = Named::default();
         for uri in uris.iter().take(MOST_NAMED) {
-            if dirs.len() == MOST {
+            if named.dirs.len() == MOST {
                 tracing::info!("the client named more than {MOST} folders; the others are ignored");
                 break;
             }
-            let Some(dir) = folder_of(uri).and_then(|path| dunce::canonicalize(path).ok()) else {
-                tracing::info!(
-                    "a folder of the client was ignored: it is not a file:// URI of an existing folder"
-                );
-                continue;
-            };
-            if !dir.is_dir() || dirs.contains(&dir) {
-                continue;
+            match project_of(uri, home.as_deref(), &own) {
+                Ok(dir) if named.dirs.contains(&dir) => {}
+                Ok(dir) => named.dirs.push(dir),
+                Err(why) => {
+                    tracing::info!("a folder of the client was ignored: {why}");
+                    if named.ignored.len() < MOST_IGNORED {
+                        named.ignored.push(why);
+                    }
+                }
             }
-            let is_own = own.iter().any(|own| dir.starts_with(own));
-            if is_own || !is_project(&dir, home.as_deref()) {
-                tracing::info!(folder = %dir.display(), "a folder of the client was ignored: it is not a project");
-                continue;
-            }
-            dirs.push(dir);
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = dirs;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = named;
     }
 }
 
@@ -64,12 +79,44 @@ fn real_or_same(path: &Path) -> PathBuf {
     dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn is_project(dir: &Path, home: Option<&Path>) -> bool {
-    let Some(home) = home else { return dir.parent().is_some() };
-    let Ok(below) = dir.strip_prefix(home) else { return dir.parent().is_some() && !home.starts_with(dir) };
-    let Some(first) = below.components().next() else { return false };
+/// A path or URI of the client, as far as an error shows it.
+fn shown(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(LONGEST_SHOWN).collect()
+}
+
+/// The folder that a URI names, or why it does not count.
+fn project_of(uri: &str, home: Option<&Path>, own: &[PathBuf]) -> Result<PathBuf, String> {
+    let Some(path) = folder_of(uri) else {
+        return Err(format!("{} is no file:// URI of a folder of this machine", shown(uri)));
+    };
+    let shown = shown(&path.to_string_lossy());
+    let dir = dunce::canonicalize(&path).map_err(|_| format!("{shown} does not exist"))?;
+    if !dir.is_dir() {
+        return Err(format!("{shown} is not a folder"));
+    }
+    if own.iter().any(|own| dir.starts_with(own)) {
+        return Err(format!("{shown} holds the server's own files"));
+    }
+    match not_a_project(&dir, home) {
+        Some(why) => Err(format!("{shown} {why}")),
+        None => Ok(dir),
+    }
+}
+
+/// Why a folder cannot be a project. Both are real paths.
+fn not_a_project(dir: &Path, home: Option<&Path>) -> Option<&'static str> {
+    if dir.parent().is_none() {
+        return Some("is the root of the file system");
+    }
+    let home = home?;
+    let Ok(below) = dir.strip_prefix(home) else {
+        return home.starts_with(dir).then_some("contains the home folder");
+    };
+    let Some(first) = below.components().next() else { return Some("is the home folder") };
     let first = first.as_os_str().to_string_lossy();
-    !first.starts_with('.') && !OF_PROGRAMS.iter().any(|name| first.eq_ignore_ascii_case(name))
+    let of_programs =
+        first.starts_with('.') || OF_PROGRAMS.iter().any(|name| first.eq_ignore_ascii_case(name));
+    of_programs.then_some("is in a folder of programs in the home folder")
 }
 
 /// The absolute path in a `file://` URI. Some clients do not encode `#` and `?`, which paths may contain and the URI of

@@ -37,6 +37,8 @@ pub struct Roots {
     configured: Vec<PathBuf>,
     /// The folder in which the server was started, if it can be a project.
     start: Option<PathBuf>,
+    /// The folder in which the server was started, if it cannot be a project.
+    not_a_project: Option<PathBuf>,
     client: ClientFolders,
 }
 
@@ -75,11 +77,16 @@ impl Roots {
     /// there.
     #[must_use]
     pub fn started_in(mut self, folder: Option<&Path>) -> Self {
+        let real = |path: &Path| dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let home = self.home().map(real);
         let is_project = |folder: &&Path| {
-            let is_home = self.home() == Some(*folder) && !self.configured.iter().any(|dir| dir == folder);
+            let is_home =
+                home.as_ref() == Some(&real(folder)) && !self.configured.iter().any(|dir| dir == folder);
             folder.is_absolute() && folder.parent().is_some() && !is_home
         };
         self.start = folder.filter(is_project).map(Path::to_owned);
+        self.not_a_project =
+            folder.filter(|folder| folder.is_absolute() && !is_project(folder)).map(Path::to_owned);
         self
     }
 
@@ -102,6 +109,54 @@ impl Roots {
         let started =
             || self.start.clone().filter(|start| resolve(start).is_ok_and(|real| self.contains(&real)));
         self.client.dirs().into_iter().next().or_else(started)
+    }
+
+    /// Why a relative path cannot be resolved, and what to do. A sentence without its subject. Blocking.
+    pub(crate) fn no_project(&self, given: &str) -> String {
+        let ignored = self.client.ignored();
+        let client = match ignored.as_slice() {
+            [] => "the client named none".to_owned(),
+            ignored => format!("what the client named does not count ({})", ignored.join("; ")),
+        };
+        // No line of configuration is suggested that would open a hidden folder.
+        let plain = |part| match part {
+            Component::Normal(name) => !name.to_string_lossy().starts_with('.'),
+            part => part == Component::CurDir,
+        };
+        let is_plain = Path::new(given).components().all(plain);
+        let meant = |start: &Path| is_plain.then(|| start.join(given).components().collect::<PathBuf>());
+        let (started, whole, line) = match (&self.start, &self.not_a_project) {
+            (Some(start), _) => (
+                "the folder in which it started the server is not allowed".to_owned(),
+                None,
+                self.setting_for(start, true),
+            ),
+            (None, Some(start)) => {
+                let why =
+                    if start.parent().is_none() { "the root of the file system" } else { "the home folder" };
+                let whole = meant(start);
+                let line = whole.as_deref().and_then(|path| self.setting_for(path, false));
+                (
+                    format!("it started the server in {}, {why}, which is no project", start.display()),
+                    whole,
+                    line,
+                )
+            }
+            (None, None) => ("the server does not know where it was started".to_owned(), None, None),
+        };
+        let path = whole.map(|path| format!(", such as {}", path.display())).unwrap_or_default();
+        let allow = line.map(|line| {
+            format!(
+                ", {} let the user allow the folder: put {line} into the \"env\" of this server in the client's \
+                 configuration, and restart the server",
+                if self.start.is_some() { "or" } else { "and" }
+            )
+        });
+        format!(
+            "is a relative path, and this server knows no project folder: {client}, and {started}. Give the absolute \
+             path{path}{}",
+            allow.unwrap_or_default()
+        )
     }
 
     /// True if an existing file, or a folder for results, at this path is allowed. Blocking.

@@ -16,6 +16,8 @@ const HEADS: usize = 30;
 const HEAD_MAX: usize = 1000;
 /// How many rows after the header are checked.
 const ROWS: usize = 50;
+/// A header without rows has at least this many columns.
+const HEAD_ALONE: usize = 3;
 /// The greatest length of a column name, in bytes.
 const COLUMN_MAX: usize = 40;
 /// This many lines with logins make a list, whatever else the text contains.
@@ -51,6 +53,7 @@ const SECRET_COLUMNS: &[&str] = &[
     "otpsecret",
     "logintotp",
     "secret",
+    "secretdata",
     "secretkey",
     "secretaccesskey",
     "apikey",
@@ -59,6 +62,7 @@ const SECRET_COLUMNS: &[&str] = &[
     "privatekey",
     "pin",
     "pinnumber",
+    "ccnumber",
     "cvv",
     "cvc",
     "recoverycodes",
@@ -136,7 +140,11 @@ pub(super) fn scan(text: &[u8]) -> Option<Finding> {
     let lossy = String::from_utf8_lossy(text);
     let lines: Vec<&str> = lossy.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect();
     let whole = |rule, what| Some(Finding { rule, what, place: String::new() });
-    if is_login_table(&lines) {
+    // Tabs at the ends of a row are empty cells.
+    let rows =
+        lossy.split(['\n', '\r']).map(|row| row.trim_matches(|c: char| c.is_whitespace() && c != '\t'));
+    let rows: Vec<&str> = rows.filter(|row| !row.is_empty()).collect();
+    if is_login_table(&rows) {
         return whole("login-table", "a table of passwords");
     }
     let content = || lines.iter().filter(|line| !line.starts_with(['#', ';']));
@@ -220,7 +228,7 @@ fn is_pgpass(line: &str) -> bool {
         && !password.starts_with(' ')
 }
 
-/// True if a header names a column of passwords and a row has one.
+/// True if a header names a column of passwords and a row has one, or if there is nothing but the header of an export.
 fn is_login_table(lines: &[&str]) -> bool {
     let mut heads = lines.iter().enumerate().filter(|(_, line)| may_be_head(line)).take(HEADS);
     heads.any(|(number, head)| {
@@ -237,6 +245,9 @@ fn is_login_table(lines: &[&str]) -> bool {
                 .iter()
                 .enumerate()
                 .any(|(at, name)| at != column && LOGIN_COLUMNS.contains(&name.as_str()));
+            if lines.len() == 1 && is_login && names.len() >= HEAD_ALONE {
+                return true;
+            }
             let rows = lines.iter().skip(number + 1).take(ROWS).map(|row| cells(row, delimiter));
             rows.filter(|row| row.len() == names.len()).any(|row| {
                 let value = row.get(column).map(|cell| cell.trim()).unwrap_or_default();

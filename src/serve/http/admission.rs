@@ -18,6 +18,7 @@ use super::rpc::{MessageId, of_message, refusal};
 use crate::mcp::{CallRates, Caller};
 use crate::permits::{Exhausted, Permits, Reservation};
 use crate::serve::json::{self, Unfit, without_mark};
+use crate::serve::outline::Outline;
 use crate::serve::readable_id::readable_id;
 
 /// The same limit as for a line on stdio. It is large because inputs may be data URIs.
@@ -155,6 +156,10 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
         }
         None => body,
     };
+    // The service would take it for no message at all.
+    if let Some(error) = Outline::of(&body).problem() {
+        return refusal(StatusCode::BAD_REQUEST, error.code, &error.message, id.as_ref());
+    }
     parts.extensions.insert(MessageId(id.clone()));
     let more = (values / VALUES_A_REQUEST).saturating_add(body.len() / BYTES_A_REQUEST);
     if let Some(refusal) = admission.too_many(&caller, u32::try_from(more).unwrap_or(u32::MAX)) {

@@ -15,7 +15,7 @@ use crate::mcp::inputs::Takes;
 use crate::mcp::{Draft, JobOptions, Server, ToolError};
 use crate::media::Limits;
 use crate::result::job_view::JobView;
-use crate::telemetry::is_blank;
+use crate::telemetry::{is_blank, quoted};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
     slow: true,
@@ -97,9 +97,11 @@ impl TemplateInput {
         let is_id = (1..=32).contains(&wanted.len()) && wanted.bytes().all(|digit| digit.is_ascii_digit());
         if !is_id {
             let known: Vec<_> = facts().template_names().collect();
-            let shown: String = wanted.chars().take(64).collect();
-            let problem =
-                format!("is {shown}; must be the number of a template, or one of {}", known.join(", "));
+            let problem = format!(
+                "is {}; must be the number of a template, or one of {}",
+                quoted(wanted),
+                known.join(", ")
+            );
             return Err(ToolError::argument("template_id", problem));
         }
         let warning =

@@ -105,6 +105,8 @@ pub struct Reply {
     pub frame: Frame,
     /// Closes the connection after this many bytes of the body.
     pub cut: Option<u64>,
+    /// Sends nothing more after this many bytes of the body, and keeps the connection open.
+    pub hold: Option<u64>,
     /// The pause between two pieces.
     pub pause: Duration,
     /// A text to send instead of the video.
@@ -120,6 +122,7 @@ impl Reply {
             parts: Parts::Sent,
             frame: Frame::Length,
             cut: None,
+            hold: None,
             pause: Duration::ZERO,
             text: None,
         }
@@ -257,6 +260,9 @@ async fn answer(stream: &mut TcpStream, reply: &Reply, asked: &Asked) -> io::Res
     let end = reply.cut.map_or(whole, |cut| whole.min(start + cut));
     let mut at = start;
     while at < end {
+        if reply.hold.is_some_and(|bytes| at - start >= bytes) {
+            std::future::pending::<()>().await;
+        }
         let piece = reply.film.piece(at, end);
         at += piece.len() as u64;
         let size = format!("{:x}\r\n", piece.len());

@@ -1,7 +1,6 @@
 //! Downloads as a caller sees them, through a job.
 
 use std::path::Path;
-use std::time::Duration;
 
 use minimax_mcp::sandbox::{Act, Options, Rule, Sandbox};
 use serde_json::{Value, json};
@@ -75,8 +74,8 @@ async fn a_killed_server_leaves_what_the_next_one_goes_on_with() {
         return;
     }
     let (dir, film) = (tempfile::tempdir().unwrap(), Film::new(12 * MIB));
-    let slow = Reply { pause: Duration::from_millis(20), ..Reply::with(film) };
-    let host = Host::with(vec![slow, Reply::with(film)]).await;
+    let held = Reply { hold: Some(8 * MIB), ..Reply::with(film) };
+    let host = Host::with(vec![held, Reply::with(film)]).await;
     let sandbox = Sandbox::start(Options { pace: quick(), ..Options::default() }).await.unwrap();
     sandbox.script(vec![at(&host.link("a?sig=1"), Some(1)), at(&host.link("a?sig=2"), None)]);
     let (url, path) = (sandbox.url(), dir.path().to_owned());
@@ -85,9 +84,7 @@ async fn a_killed_server_leaves_what_the_next_one_goes_on_with() {
         program.initialize("2025-06-18");
         let first = program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 1 }));
         let job = first["structuredContent"]["job_id"].clone();
-        while hidden(&path.join("out")) < 3 * MIB {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        crate::crash::until("a part of it is there", || hidden(&path.join("out")) >= 3 * MIB);
         program.kill();
         let seen = names(&path.join("out"));
         assert!(seen.iter().all(|name| name.starts_with('.')), "nothing half under a name: {seen:?}");
@@ -113,8 +110,8 @@ async fn a_server_that_ends_in_good_order_leaves_what_the_next_one_goes_on_with(
         return;
     }
     let (world, film) = (World::new().await, Film::new(4 * MIB));
-    let slow = Reply { pause: std::time::Duration::from_millis(20), ..Reply::with(film) };
-    let host = Host::with(vec![slow, Reply::with(film)]).await;
+    let held = Reply { hold: Some(3 * MIB), ..Reply::with(film) };
+    let host = Host::with(vec![held, Reply::with(film)]).await;
     world.sandbox.script(vec![at(&host.link("a"), None)]);
     let first = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 0 })).await;
     let out = world.out();

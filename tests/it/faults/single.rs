@@ -337,6 +337,34 @@ async fn an_answer_of_absurd_size_fills_neither_memory_nor_records() {
     assert!(serde_json::to_string(&result).unwrap().len() < 10_000);
 }
 
+/// A link on which no answer comes: each try has an end, and the job is fetched again later.
+#[tokio::test]
+async fn a_link_that_never_answers_has_an_end_and_is_fetched_later() {
+    let world = World::new().await;
+    let clock = super::clock::Clock::start();
+    let order = json!({ "prompt": "A fox", "wait_seconds": 240 });
+    world.sandbox.script(vec![Rule::always("/cdn/", Act::Stall)]);
+    let call = async {
+        let made = world.call("text_to_image", order).await;
+        super::clock::until_over(&world, made).await
+    };
+    let result = clock.hurry(&world, ("/cdn/", true), || true, call).await;
+    let view = result.structured_content.unwrap();
+    assert!(view["files"][0].get("path").is_none(), "{view}");
+    assert!(view["warnings"].to_string().contains("was not saved"), "{view}");
+    assert!(view["next"].as_str().unwrap().contains("get_job"), "{view}");
+    // A link that a caller gives has an end too, and the error says which.
+    let link = view["files"][0]["url"].clone();
+    let call = world.call("download_file", json!({ "url": link }));
+    let refused = clock.hurry(&world, ("/cdn/", true), || true, call).await;
+    assert_eq!(refused.is_error, Some(true), "{refused:?}");
+    world.sandbox.script(Vec::new());
+    clock.set(super::clock::SLOW);
+    let view = world.make("get_job", json!({ "job_id": view["job_id"] })).await;
+    assert!(view["files"][0]["path"].is_string(), "{view}");
+    assert_eq!(world.bought(), 1);
+}
+
 /// A connection on which no answer comes, like behind a firewall that drops packets.
 #[tokio::test]
 async fn a_minimax_that_takes_the_connection_and_says_nothing_has_taken_no_request() {

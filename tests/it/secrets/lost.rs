@@ -40,6 +40,27 @@ pub(crate) fn lost() -> Vec<(&'static str, String)> {
             "keepass 2",
             "\"Group\",\"Title\",\"Username\",\"Password\",\"URL\",\"Notes\"\n\"Root\",\"Bank\",\"ann\",\"let,me in\",\"\",\"\"\n",
         ),
+        (
+            "dashlane, cards",
+            "type,account_name,account_holder,cc_number,code,expiration_month,expiration_year,routing_number,account_number,country,issuing_bank,note,name\ncredit_card,,Ann,4539148803436467,842,7,2029,,,US,,,Visa\n",
+        ),
+        (
+            "zoho vault",
+            "Password Name,Description,Password URL,SecretData,Notes,CustomData,Tags,Classification,Favorite,login_totp,Folder Name\nBank,,https://bank.example,letmein99,,,,E,false,,\n",
+        ),
+        (
+            "password safe, whose last cells are empty",
+            "Group/Title\tUsername\tPassword\tTwo Factor Key\tURL\tAutoType\tCreated Time\nBank\tann\tletmein99\t\thttps://bank.example\t\t\n",
+        ),
+        (
+            "a table with tabs, whose first cell is empty",
+            "Group\tTitle\tUsername\tPassword\n\tBank\tann\tletmein99\n",
+        ),
+        ("msecure", "Bank|7,Login,,,Website|2|https://bank.example,Username|7|ann,Password|8|letmein99\n"),
+        (
+            "enpass",
+            "{\"items\":[{\"title\":\"Bank\",\"fields\":[{\"label\":\"Password\",\"sensitive\":1,\"type\":\"password\",\"value\":\"letmein99\"}]}]}",
+        ),
         ("safari, another order and delimiter", "Passwort;Titel;Benutzername\nletmein;Bank;ann\n"),
         ("a table with tabs", "site\tuser\tpassword\nbank\tann\tletmein\n"),
         (

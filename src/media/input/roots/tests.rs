@@ -158,6 +158,21 @@ fn the_project_is_the_first_folder_of_the_client_or_the_start_folder_if_it_is_al
     assert_eq!(clone.project(), Some(first.clone()));
     assert!(clone.allow(&first.join("a.png")) && clone.allow(&second.join("a.png")));
     assert!(!clone.allow(&first.join(".env")));
+    // From the root of the file system the path is whole, and the line opens its folder alone.
+    let root = top.ancestors().last().unwrap();
+    let elsewhere = Roots::new(&top.join("out"), Some(&home), &[]).started_in(Some(root));
+    let told = elsewhere.no_project("srv/app/logo.png");
+    let folder = root.join("srv").join("app");
+    for part in [
+        "the root of the file system, which is no project".to_owned(),
+        format!("such as {}", folder.join("logo.png").display()),
+        format!("\"MINIMAX_ALLOWED_DIRS\": {folder:?}"),
+    ] {
+        assert!(told.contains(&part), "{part} in {told}");
+    }
+    for given in ["logo.png", ".ssh/id_rsa", "../etc/passwd"] {
+        assert!(!elsewhere.no_project(given).contains("MINIMAX_ALLOWED_DIRS"), "{given}");
+    }
     // A desktop program starts its servers in the home directory or in the root of the file system.
     for no_project in [home.as_path(), top.ancestors().last().unwrap(), Path::new(".")] {
         assert_eq!(Roots::new(&home, Some(&home), &[]).started_in(Some(no_project)).start(), None);

@@ -1,0 +1,129 @@
+//! The outline of a message that cannot be parsed: its method, and what its parameters are.
+
+use std::fmt;
+
+use rmcp::ErrorData;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::mcp;
+
+/// The fields of a request or notification, without their content.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Outline {
+    pub(super) method: Option<String>,
+    pub(super) id: Option<IgnoredAny>,
+    params: Option<Kind>,
+    result: Option<IgnoredAny>,
+    error: Option<IgnoredAny>,
+}
+
+impl Outline {
+    /// The outline of a JSON text; an empty one if the text is no message.
+    pub(super) fn of(text: &[u8]) -> Self {
+        serde_json::from_slice(text).unwrap_or_default()
+    }
+
+    /// The error for parameters that are no object, as those of every method have to be.
+    pub(super) fn problem(&self) -> Option<ErrorData> {
+        let is_answer = self.result.is_some() || self.error.is_some();
+        let kind = match self.params.as_ref()? {
+            Kind::Object => return None,
+            Kind::Array => "an array",
+            Kind::String => "a string",
+            Kind::Number => "a number",
+            Kind::Boolean => "a boolean",
+        };
+        self.method.as_ref().filter(|_| !is_answer).map(|method| mcp::wrong_kind(method, kind))
+    }
+}
+
+/// What a JSON value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Object,
+    Array,
+    String,
+    Number,
+    Boolean,
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OfAny)
+    }
+}
+
+struct OfAny;
+
+impl<'de> Visitor<'de> for OfAny {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Kind, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Kind::Object)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Kind, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Kind::Array)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Kind, E> {
+        Ok(Kind::String)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Kind, E> {
+        Ok(Kind::Boolean)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Kind, E> {
+        Ok(Kind::Number)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Kind, E> {
+        Ok(Kind::Number)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Kind, E> {
+        Ok(Kind::Number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_are_no_object_are_named_for_any_method() {
+        for (params, kind) in [
+            ("[]", Some("an array")),
+            ("[{\"a\":[1]}]", Some("an array")),
+            ("\"x\"", Some("a string")),
+            ("7", Some("a number")),
+            ("-1", Some("a number")),
+            ("1.5", Some("a number")),
+            ("true", Some("a boolean")),
+            ("null", None),
+            ("{\"a\":{\"b\":[]}}", None),
+        ] {
+            for method in ["ping", "tools/call", "of nobody"] {
+                let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+                let told = Outline::of(text.as_bytes()).problem().map(|error| error.message);
+                assert_eq!(told.is_some(), kind.is_some(), "{text}");
+                assert!(
+                    told.is_none_or(
+                        |told| told.contains(&format!("`params` is {}", kind.unwrap_or_default()))
+                    )
+                );
+            }
+        }
+        for no_request in [r#"{"id":1,"result":{},"params":[]}"#, r#"{"id":1,"params":[]}"#, "[]", "7"] {
+            assert!(Outline::of(no_request.as_bytes()).problem().is_none(), "{no_request}");
+        }
+    }
+}
