@@ -130,7 +130,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
             let outcome = runtime.block_on(obey(arguments, config, stored.as_ref(), (&sources, &flags)));
-            telemetry.stop();
+            // Tasks of the runtime send the last spans. A runtime of one thread works only while somebody waits for it.
+            let stopping = runtime.spawn_blocking(move || telemetry.stop());
+            let _ = runtime.block_on(stopping);
             // A blocked read of stdin must not delay the exit.
             runtime.shutdown_background();
             outcome

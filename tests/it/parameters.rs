@@ -41,7 +41,7 @@ fn wrong_fields() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     ]
 }
 
-/// Every method of the protocol, in any revision, and one of nobody.
+/// Every method of the protocol, in any revision, and one that does not exist.
 const METHODS: &[&str] = &[
     "initialize",
     "ping",
@@ -61,7 +61,7 @@ const METHODS: &[&str] = &[
     "tasks/cancel",
     "subscriptions/listen",
     "server/discover",
-    "of/nobody",
+    "no/such",
 ];
 
 fn no_objects() -> [(Value, &'static str); 5] {

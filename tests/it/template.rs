@@ -52,7 +52,7 @@ async fn a_template_without_what_it_needs_costs_nothing() {
     let world = World::new().await;
     for (arguments, parts) in [
         (json!({}), ["`template_id`", "diving"]),
-        (json!({ "template_id": "transformers" }), ["`template_id` is transformers", "diving, rings"]),
+        (json!({ "template_id": "transformers" }), ["`template_id` is \"transformers\"", "diving, rings"]),
         (json!({ "template_id": "diving" }), ["`media`", "an image"]),
         (json!({ "template_id": "survival", "media": [PICTURE] }), ["`texts`", "an animal"]),
         (json!({ "template_id": "diving", "media": [PICTURE], "texts": ["x"] }), ["`texts`", "no use"]),

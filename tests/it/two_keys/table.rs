@@ -145,10 +145,12 @@ async fn every_tool_uses_the_key_of_the_table_and_a_used_up_window_never_moves_t
         let is_in_plan = of_plan.iter().any(|name| model["model"] == **name);
         assert_eq!(model["bought_with"], if is_in_plan { "plan" } else { "balance" }, "{model}");
     }
-    let account = world.make("check_account", json!({})).await.to_string();
-    for setting in ["MINIMAX_API_KEY", "MINIMAX_PLAN_KEY"] {
-        assert!(account.contains(setting), "{account}");
-    }
+    let account = world.make("check_account", json!({})).await;
+    assert_eq!(account["key_kind"], "both", "{account}");
+    assert!(account["windows"].is_array() && account["balance"].is_object(), "{account}");
+    let keys: BTreeSet<_> =
+        account["spending"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, BTreeSet::from(["balance", "plan"]), "{account}");
 }
 
 #[test]
