@@ -201,6 +201,10 @@ impl Scene {
         let patterns = call["arguments"].as_object().unwrap().iter();
         let mut arguments: BTreeMap<_, _> =
             patterns.map(|(name, pattern)| (name.clone(), example(pattern, before))).collect();
+        let in_folder = arguments.contains_key("output_directory");
+        if in_folder && crate::s3::leaves_out("a folder for results") {
+            arguments.remove("output_directory");
+        }
         if rehearse && parameters()[word(&call["tool"])].contains("dry_run") {
             arguments.insert("dry_run".to_owned(), json!(true));
         }
