@@ -108,7 +108,7 @@ pub(super) fn add_warnings(config: &mut Config) {
     if !telemetry::is_filter(&config.log) {
         config.ignored.push(ConfigError {
             name: "MINIMAX_LOG",
-            problem: format!("is not a log filter, so the default applies; must be like `{DEFAULT_LOG}`"),
+            problem: format!("is not a log filter; must be like `{DEFAULT_LOG}`"),
         });
     }
     config.warnings.extend(found);
