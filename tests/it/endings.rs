@@ -308,17 +308,19 @@ async fn a_poll_that_the_key_is_refused_for_says_to_fix_the_key_and_keeps_the_jo
     }
 }
 
+/// A call, and the endpoint that answers it, for each tool whose sound comes with the answer.
+fn sounds() -> [(&'static str, &'static str, Value); 2] {
+    let music = json!({ "prompt": "Calm piano", "is_instrumental": true });
+    [
+        ("music_generation", "/v1/music_generation", music),
+        ("text_to_audio", "/v1/t2a_v2", json!({ "text": "Hello there." })),
+    ]
+}
+
 #[tokio::test]
 async fn a_sound_that_minimax_calls_unfinished_is_partial_and_says_so() {
     let world = World::new().await;
-    for (tool, path, arguments) in [
-        (
-            "music_generation",
-            "/v1/music_generation",
-            json!({ "prompt": "Calm piano", "is_instrumental": true }),
-        ),
-        ("text_to_audio", "/v1/t2a_v2", json!({ "text": "Hello there." })),
-    ] {
+    for (tool, path, arguments) in sounds() {
         let whole = world.make(tool, arguments.clone()).await;
         let url = &whole["files"][0]["url"];
         for unfinished in [json!(1), json!("1"), json!(0), json!(3)] {
@@ -341,14 +343,7 @@ async fn a_sound_that_minimax_calls_unfinished_is_partial_and_says_so() {
 #[tokio::test]
 async fn a_sound_in_broken_hex_is_no_result() {
     let world = World::new().await;
-    for (tool, path, arguments) in [
-        (
-            "music_generation",
-            "/v1/music_generation",
-            json!({ "prompt": "Calm piano", "is_instrumental": true }),
-        ),
-        ("text_to_audio", "/v1/t2a_v2", json!({ "text": "Hello there." })),
-    ] {
+    for (tool, path, arguments) in sounds() {
         for hex in ["49443", "4944zz33", "no hex"] {
             let body = json!({ "data": { "audio": hex, "status": 2 }, "base_resp": { "status_code": 0 } });
             world.sandbox.script(vec![Rule::once(path, raw(body))]);
