@@ -200,7 +200,7 @@ async fn a_link_that_is_empty_or_cut_is_no_success() {
             let world = World::with(crate::harness::quick(), settings).await;
             let whole = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
             let link = whole["files"][0]["url"].clone();
-            // One of two: it is partial, and the other one is kept.
+            // One of two links is broken: the job is partial, and the other image is kept.
             let body = image(json!([link, broken]));
             world.sandbox.script(vec![Rule::once("/v1/image_generation", raw(body))]);
             let view = world.make("text_to_image", json!({ "prompt": "A fox", "n": 2 })).await;
@@ -211,7 +211,7 @@ async fn a_link_that_is_empty_or_cut_is_no_success() {
             );
             assert!(view["warnings"].to_string().contains("1 of 2 cannot be fetched"), "{view}");
             assert!(!view["warnings"].to_string().contains("withheld"), "{view}");
-            // None of two: it failed, and may be billed.
+            // Both links are broken: the job failed, and may be billed.
             let body = image(json!([broken, broken]));
             world.sandbox.script(vec![Rule::once("/v1/image_generation", raw(body))]);
             let result = world.call("text_to_image", json!({ "prompt": "A fox", "n": 2 })).await;

@@ -117,7 +117,7 @@ async fn a_busy_server_says_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_weather_and_no_problem_shows_the_signature() {
+async fn an_unreachable_server_is_transient_and_no_problem_shows_the_signature() {
     let world = World::new().await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{gone}/x.png?signature=s3cret");
