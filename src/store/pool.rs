@@ -329,7 +329,7 @@ mod tests {
         assert!(timed_out(&pool.begin().await));
         assert!(start.elapsed() < AWAY, "{:?}", start.elapsed());
         assert!(pool.is_away.load(Ordering::Relaxed) && !pool.is_busy());
-        // The transaction begins after all, and nobody uses it.
+        // The transaction begins after all, but no caller is left to use it.
         while pool.is_away.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -257,7 +257,7 @@ async fn a_folder_that_goes_in_mid_download_is_told_and_the_next_try_makes_it_ag
     })
     .await;
     let problem = fetched.unwrap_err();
-    assert!(matches!(&problem, FetchProblem::Disk(why) if why.contains("does not exist")), "{problem}");
+    assert!(matches!(&problem, FetchProblem::Disk(why) if why.contains("no longer exists")), "{problem}");
     prepare(&folder).await.unwrap();
     here.fetch(&host.link("a")).await.unwrap();
     here.holds(film);

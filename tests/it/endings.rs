@@ -149,7 +149,7 @@ async fn a_state_that_this_version_does_not_know_is_said_and_waited_for() {
         arguments["async_mode"] = json!(true);
         let begun = world.make(tool, arguments).await;
         let job = json!({ "job_id": begun["job_id"], "wait_seconds": 1 });
-        let said = "MiniMax answers the status \"Reticulating\", which this version does not know";
+        let said = "MiniMax reports the status \"Reticulating\", which this version does not know";
         eventually("it is said", async || {
             let view = world.make("get_job", job.clone()).await;
             assert!(["submitting", "running"].contains(&view["status"].as_str().unwrap()), "{view}");
