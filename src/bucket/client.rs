@@ -229,7 +229,10 @@ impl Bucket {
     pub(crate) async fn takes_uploads(&self, key: &str) -> bool {
         let Ok(upload) = self.create_multipart(key, "application/octet-stream").await else { return false };
         if let Err(problem) = self.abort_multipart(key, &upload).await {
-            tracing::warn!(%problem, "the bucket does not allow uploads to be aborted; add a lifecycle rule that removes them");
+            tracing::warn!(
+                %problem,
+                "the bucket does not allow uploads to be aborted; add a lifecycle rule that removes them"
+            );
         }
         true
     }

@@ -169,12 +169,19 @@ impl SpoolRetry {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(file = %place.display(), %error, "the spool file cannot be written here");
+                    tracing::warn!(
+                        file = %place.display(),
+                        %error,
+                        "the spool file cannot be written here"
+                    );
                 }
             }
         }
         // The log is the last place that can keep the ids of paid results.
-        tracing::error!(%lines, "these updates are only in memory and in this line: neither the data folder nor the output folder can be written");
+        tracing::error!(
+            %lines,
+            "these updates are only in memory and in this line: neither the data folder nor the output folder can be written"
+        );
     }
 
     fn spool_folders(&self) -> [PathBuf; 2] {
@@ -218,7 +225,10 @@ impl SpoolRetry {
             };
             match joined {
                 Ok(0) => {
-                    tracing::info!(file = %known.display(), "the spooled updates of an earlier process have reached the database");
+                    tracing::info!(
+                        file = %known.display(),
+                        "the spooled updates of an earlier process have reached the database"
+                    );
                     let _ = spawn_blocking(move || spool::remove(&path)).await;
                 }
                 Ok(lines) => {
@@ -228,7 +238,11 @@ impl SpoolRetry {
                     self.leave(path, known, &why).await;
                 }
                 Err(error) => {
-                    tracing::warn!(file = %path.display(), %error, "the updates of a spool file cannot be written yet")
+                    tracing::warn!(
+                        file = %path.display(),
+                        %error,
+                        "the updates of a spool file cannot be written yet"
+                    );
                 }
             }
         }
@@ -267,14 +281,25 @@ impl SpoolRetry {
         for (path, text) in believed {
             match join_all(store, &text, spool::legacy_entry).await {
                 Ok(0) => {
-                    tracing::info!(file = %path.display(), "the spooled updates of an earlier version have reached the database");
+                    tracing::info!(
+                        file = %path.display(),
+                        "the spooled updates of an earlier version have reached the database"
+                    );
                     let _ = spawn_blocking(move || spool::remove(&path)).await;
                 }
                 Ok(lines) => {
-                    tracing::warn!(file = %path.display(), lines, "some lines of a spool file name no record of this data folder");
+                    tracing::warn!(
+                        file = %path.display(),
+                        lines,
+                        "some lines of a spool file name no record of this data folder"
+                    );
                 }
                 Err(error) => {
-                    tracing::warn!(file = %path.display(), %error, "the updates of a spool file cannot be written yet")
+                    tracing::warn!(
+                        file = %path.display(),
+                        %error,
+                        "the updates of a spool file cannot be written yet"
+                    );
                 }
             }
         }

@@ -137,7 +137,10 @@ async fn make_private(folder: &Path) -> io::Result<()> {
                 tracing::warn!(%folder, "other users could read the data folder; it is now for its owner alone");
             }
             Found::Open => {
-                tracing::warn!(%folder, "other users may read the data folder, and its file system lets no one change that");
+                tracing::warn!(
+                    %folder,
+                    "other users may read the data folder, and its file system lets no one change that"
+                );
             }
         }
         Ok(())

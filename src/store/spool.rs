@@ -186,7 +186,11 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
         return Vec::new();
     }
     if let Err(error) = private::subfolder(folder) {
-        tracing::warn!(folder = %folder.display(), %error, "spooled updates are not read from here");
+        tracing::warn!(
+            folder = %folder.display(),
+            %error,
+            "spooled updates are not read from here"
+        );
         return Vec::new();
     }
     named(folder, |name| {

@@ -58,7 +58,10 @@ pub struct Pruned {
 impl Pruned {
     /// Notes a file that has changed since it was saved.
     pub(super) fn changed(&mut self, path: PathBuf) {
-        tracing::warn!(path = %path.display(), "a file was kept when its record was removed: it has changed since it was saved");
+        tracing::warn!(
+            path = %path.display(),
+            "a file was kept when its record was removed: it has changed since it was saved"
+        );
         if self.files_changed.len() < NAMED {
             self.files_changed.push(path);
         }

@@ -269,7 +269,10 @@ async fn a_folder_that_has_gone_is_a_problem_of_the_disk() {
     let world = World::new().await;
     let gone = world.folder.path().join("gone");
     let problem = save(png(9, 9, 50).into(), &gone, "x.png", &PICTURE).await.unwrap_err();
-    assert!(matches!(&problem, FetchProblem::Disk(reason) if reason.contains("no longer exists")), "{problem}");
+    assert!(
+        matches!(&problem, FetchProblem::Disk(reason) if reason.contains("no longer exists")),
+        "{problem}"
+    );
     for name in ["../x.png", "a/b.png", "", "CON.png", "x.png.", "a\\b.png"] {
         wrong(save(png(9, 9, 50).into(), world.folder.path(), name, &PICTURE).await);
     }
