@@ -260,11 +260,7 @@ mod tests {
     }
 
     /// As little of the protocol as a transaction needs.
-    async fn served(
-        mut stream: TcpStream,
-        delay: Option<Duration>,
-        pooler: Duration,
-    ) -> std::io::Result<()> {
+    async fn served(mut stream: TcpStream, delay: Option<Duration>, pooler: Duration) -> std::io::Result<()> {
         let Some(delay) = delay else { return std::future::pending().await };
         let length = stream.read_u32().await? as usize;
         stream.read_exact(&mut vec![0; length - 4]).await?;
