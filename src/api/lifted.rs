@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sound_after_all_stays_as_it_came() {
+    fn digits_that_are_not_a_sound_stay_unchanged() {
         let digits = "49ff".repeat(LONG);
         for end in ["9\"}", " \"}", "\\n\"}", "", "9"] {
             let response = format!("{{\"audio\":\"{digits}{end}");

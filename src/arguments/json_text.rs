@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-/// The most values that are parsed. In memory a value takes many times its text: the two bytes of `0,` become some thirty.
+/// The most values that are parsed. In memory, a value takes many times its text: the two bytes of `0,` become about
+/// thirty.
 const VALUES: usize = 50_000;
 
 /// Parses a text; `None` if it is not JSON, or has too many values for an argument.

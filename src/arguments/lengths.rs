@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// Names, ids, cursors and search words.
 const NAME: u64 = 256;
 
-/// A link. What MiniMax signs has some hundred characters.
+/// A link. Links that MiniMax signs have a few hundred characters.
 const URL: u64 = 2048;
 
 /// The longest path on common systems.
@@ -21,10 +21,10 @@ const MEDIA: u64 = 16 * 1024 * 1024;
 /// A text for which MiniMax documents no bound.
 pub(crate) const TEXT: u64 = 10_000;
 
-/// An `idempotency_key`, which is a name and not a document.
+/// An `idempotency_key`.
 const KEY: u64 = 128;
 
-/// The bounds of arguments that have the same one in every tool. Tools have others in their `ToolSpec`.
+/// The bounds of arguments that have the same bound in every tool. A tool's other bounds are in its `ToolSpec`.
 const COMMON: &[(&str, u64)] = &[
     ("lyrics", 3500),
     ("prompt_text", 1000),
@@ -56,7 +56,7 @@ const INPUTS: &[&str] = &[
 ];
 
 /// Gives each string of a tool's input schema its bound, by the name of the argument. Enums get one too, because the
-/// search for the closest value takes longer with longer texts. A bound that is there stays.
+/// search for the closest value takes longer with longer texts. An existing bound stays.
 pub(crate) fn bound(own: &[(&str, u64)], schema: &mut JsonObject) {
     for (name, property) in properties(schema) {
         bound_one(own, name, property);
@@ -85,13 +85,13 @@ fn length(own: &[(&str, u64)], name: &str) -> u64 {
     own.iter().chain(COMMON).find(|(known, _)| *known == name).map_or(NAME, |(_, most)| *most)
 }
 
-/// The bound of one text, if its argument takes `most` characters: only a `data:` URI needs the room of a media input.
+/// The bound of one text whose argument takes `most` characters: only a `data:` URI may be as long as a media input.
 pub(crate) fn of_text(text: &str, most: u64) -> u64 {
     if most != MEDIA {
         return most;
     }
     let start = text.trim_start();
-    // The kind of a medium may stand before it.
+    // The kind of the medium may precede it.
     let start = ["image:", "video:"].iter().find_map(|kind| start.strip_prefix(kind)).unwrap_or(start);
     if is_data_uri(start) { MEDIA } else { PATH }
 }
@@ -101,7 +101,7 @@ pub(crate) fn is_data_uri(text: &str) -> bool {
     text.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
-/// Whether an argument may name a file or a folder of this machine.
+/// Whether an argument may name a file or a folder on this machine.
 pub(crate) fn names_a_path(name: &str, value: &Value) -> bool {
     let is_link = |text: &str| text.contains("://") && !text.trim_start().starts_with("file:");
     match value {

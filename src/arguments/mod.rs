@@ -2,8 +2,8 @@
 //!
 //! Names that other MiniMax servers use are accepted, and names that clients add to every call are dropped (`names`).
 //! Values with one possible meaning are converted: `"6s"` to 6, `"768p"` to `768P`, one string to a list of one
-//! (`values`). Everything else is refused with the parameter's name, the rule and the allowed values. Each tool is checked
-//! in the same way, because a refusal must not depend on what a client has checked.
+//! (`values`). Everything else is refused with the parameter's name, the rule and the allowed values. Every call is
+//! checked here, because a refusal must not depend on what the client has checked.
 
 pub(crate) mod json_text;
 pub(crate) mod lengths;
@@ -20,7 +20,8 @@ use crate::telemetry::is_blank;
 use names::{canonical, is_envelope, snake_case, unknown};
 use values::{boolean, integer, number, one_of, pixels, string};
 
-/// Parameters that are cut to their maximum, with a note, where others are refused: a longer wait is split anyway.
+/// Parameters that are reduced to their maximum, with a note, while others are refused. A caller can wait again after a
+/// shorter wait.
 const CUT: &[&str] = &["wait_seconds"];
 
 /// The most mistakes that an error lists.
@@ -34,7 +35,7 @@ pub(crate) struct Checked {
     pub(crate) notes: Vec<String>,
 }
 
-/// What was found so far.
+/// The problems and notes so far.
 #[derive(Debug, Default)]
 struct Findings {
     problems: Vec<String>,
@@ -42,7 +43,7 @@ struct Findings {
 }
 
 impl Findings {
-    /// Whether there are more problems than are listed, so that looking for others is of no use.
+    /// Whether there are already more problems than an error lists, so that the search can stop.
     fn is_enough(&self) -> bool {
         self.problems.len() > MOST_PROBLEMS
     }
@@ -92,7 +93,7 @@ pub(crate) fn in_order(schema: &JsonObject, given: JsonObject) -> Result<Checked
     Err(without_repeats(&problems))
 }
 
-/// The problems as one text. What several of them end with, such as all parameters, is said once, by the first.
+/// The problems as one text. A part that several problems share, such as the list of all parameters, appears once.
 fn without_repeats(problems: &[String]) -> String {
     let mut said: Vec<&str> = Vec::new();
     for part in problems.iter().flat_map(|problem| problem.split("; ")) {
@@ -103,7 +104,7 @@ fn without_repeats(problems: &[String]) -> String {
     said.join("; ")
 }
 
-/// `size: "1024x768"` and `image_size` as `width` and `height`. A ratio in their place is an `aspect_ratio`.
+/// Splits `size: "1024x768"` or `image_size` into `width` and `height`. A ratio instead becomes the `aspect_ratio`.
 fn split_size(properties: &JsonObject, mut given: JsonObject, findings: &mut Findings) -> JsonObject {
     if !properties.contains_key("width") {
         return given;
@@ -150,7 +151,7 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, findings: &mut Fin
         }
         let name = canonical(properties, &name).map_or(name, str::to_owned);
         let full = join(path, &name);
-        // Clients fill optional parameters with null or nothing; both mean "not given".
+        // Clients fill optional parameters with null or an empty text; both mean "not given".
         let blank = value.is_null() || value.as_str().is_some_and(is_blank);
         if blank && !required.contains(&name.as_str()) {
             continue;
@@ -197,7 +198,7 @@ fn fit(schema: &JsonObject, value: Value, path: &str, findings: &mut Findings) -
                 return (findings.problems.len() == before).then_some(Value::Object(checked));
             }
             Value::Object(given) => Some(Value::Object(given)),
-            // Command lines and some clients write objects as text.
+            // Some models and clients write objects as text.
             Value::String(text) => match json_text::read(&text) {
                 Some(object @ Value::Object(_)) => return fit(schema, object, path, findings),
                 _ => None,
@@ -210,7 +211,7 @@ fn fit(schema: &JsonObject, value: Value, path: &str, findings: &mut Findings) -
         findings.wrong(format!("`{path}` is {shown}; it must be {}", kind_words(kind)));
         return None;
     };
-    // The length comes first, and what is too long is not repeated.
+    // The length is checked first, so that no error repeats a text that is too long.
     if let Some(problem) = too_long(schema, &value) {
         findings.wrong(format!("`{path}` {problem}"));
         return None;
@@ -225,7 +226,7 @@ fn name_in(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-/// Cuts a number that may be cut to its maximum.
+/// Reduces a number to its maximum, if its parameter is in [`CUT`].
 fn cut(schema: &JsonObject, value: Value, path: &str, findings: &mut Findings) -> Value {
     let most = schema.get("maximum").filter(|_| CUT.contains(&path));
     match most {
@@ -297,7 +298,7 @@ fn in_range(schema: &JsonObject, value: Value) -> Result<Value, String> {
     })
 }
 
-/// The beginning of a value. No more of it is written than is shown.
+/// The beginning of a value. Writing stops there, because a value may be huge.
 fn show(value: &Value) -> String {
     let mut shown = Beginning { text: String::new(), left: SHOWN };
     match write!(shown, "{value}") {
@@ -309,7 +310,7 @@ fn show(value: &Value) -> String {
 /// Characters of a value that an error repeats.
 const SHOWN: usize = 60;
 
-/// Refuses what is longer than there is room for.
+/// A writer that fails once `left` is used up.
 struct Beginning {
     text: String,
     left: usize,

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::json_text;
 
-/// Names that clients put among the arguments of every call, and that mean nothing to a tool. They are dropped, unless a
-/// tool has a parameter of that name. So is every name that begins with `_` (`_meta`, `__user__`).
+/// Names that clients add to the arguments of every call and that mean nothing to a tool. They are dropped, unless the
+/// tool has a parameter of that name. Names that begin with `_` (`_meta`, `__user__`) are dropped too.
 const ENVELOPE: &[&str] = &[
     // n8n: MCP Client Tool and AI Agent.
     "action",
@@ -47,15 +47,15 @@ const ENVELOPE: &[&str] = &[
     "tool_runtime",
 ];
 
-/// Names under which clients and models put all arguments once more.
+/// Names of objects in which clients and models wrap all arguments.
 const WRAPPERS: &[&str] =
     &["args", "arguments", "input", "kwargs", "parameters", "params", "tool_args", "tool_input"];
 
-/// The most specific id of each tool comes first in its schema; `id` is accepted where there is only one.
+/// The parameters that `id` can mean. It is accepted only if the tool has exactly one of them.
 const IDS: &[&str] = &["job_id", "task_id", "file_id", "voice_id", "template_id", "conversation_id"];
 
-/// Other names of parameters, and the parameters that each can mean: the first that the tool has. A parameter's own name
-/// wins over an alias.
+/// Other names of parameters. A name means the first of its parameters that the tool has. A parameter's own name wins
+/// over an alias.
 const ALIASES: &[(&str, &[&str])] = &[
     // Other MiniMax servers.
     ("audio_format", &["format"]),
@@ -106,16 +106,16 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("voice_name", &["voice_id"]),
 ];
 
-/// The share of letters that two names must have in common for one to be taken for a misspelling of the other.
+/// The similarity from which a name counts as a misspelling of another.
 const CLOSE: f64 = 0.64;
 
-/// Whether a client adds this name to its calls.
+/// Whether clients add this name to their calls.
 pub(super) fn is_envelope(name: &str) -> bool {
     let letters = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     name.starts_with('_') || ENVELOPE.iter().any(|known| letters(known) == letters(name))
 }
 
-/// The arguments without an object around them that is no parameter. Nothing else may stand beside it.
+/// Unwraps arguments that are wrapped in an object which is not a parameter. Only if nothing else is beside it.
 pub(super) fn unwrapped(properties: &JsonObject, mut given: JsonObject) -> JsonObject {
     let mut own = given.keys().filter(|name| properties.contains_key(*name) || !is_envelope(name));
     let (Some(name), None) = (own.next().cloned(), own.next()) else { return given };
@@ -168,7 +168,7 @@ pub(super) fn snake_case(name: &str) -> String {
     snake
 }
 
-/// The error for a name that means no parameter. It names all parameters only if none is close.
+/// The error for a name that means no parameter. It lists all parameters only if none is similar.
 pub(super) fn unknown(properties: &JsonObject, name: &str) -> String {
     let shown: String = name.chars().take(64).collect();
     if let Some(close) = meant(properties, &snake_case(&shown)) {

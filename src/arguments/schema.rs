@@ -13,11 +13,11 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::lengths;
 
-/// Marks a parameter that is accepted and not shown: another spelling of a shown one. Marks also a field of a result that
-/// is not worth its tokens in each conversation.
+/// Marks a parameter that is accepted but not shown, such as another spelling of a shown one. Also marks a field of a
+/// result that is not worth its tokens in each conversation.
 const QUIET: &str = "x-quiet";
 
-/// Input schemas by tool, with the parameters that are accepted and not shown.
+/// Input schemas by tool, including parameters that are accepted but not shown.
 pub(crate) type Accepted = HashMap<String, Arc<JsonObject>>;
 
 /// Simplifies every schema of a router, bounds its strings, and returns the schemas that calls are checked against.
@@ -61,7 +61,8 @@ fn plain(schema: &JsonObject) -> JsonObject {
     root
 }
 
-/// Lengths bound what is read and stored. Those that MiniMax documents are in the descriptions.
+/// Removes lengths from the shown schema. They bound what is read and stored; those that MiniMax documents are in the
+/// descriptions.
 fn drop_lengths(schema: &mut Value) {
     let Value::Object(object) = schema else { return };
     object.shift_remove("maxLength");
@@ -70,8 +71,8 @@ fn drop_lengths(schema: &mut Value) {
     properties.into_iter().flat_map(Map::values_mut).for_each(drop_lengths);
 }
 
-/// The names and types at the top of a result. Fifteen tools answer with a job view, and models do not read output
-/// schemas, so descriptions and the fields of inner objects would cost each conversation more than all inputs.
+/// The names and types at the top level of a result. Many tools answer with a job view, and models do not read output
+/// schemas, so descriptions and the fields of inner objects would cost each conversation more than all input schemas.
 fn outline(schema: &JsonObject) -> JsonObject {
     let mut outline = kept(schema, &["type", "required"]);
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
@@ -109,7 +110,7 @@ fn simplify(schema: &mut Value, definitions: &JsonObject, depth: u8) {
     for word in ["format", "title"] {
         object.shift_remove(word);
     }
-    // An omitted switch is off. Saying so would cost each tool tokens.
+    // An omitted switch is off. A default would only cost tokens.
     if object.get("default").is_some_and(|value| value.is_null() || *value == Value::Bool(false)) {
         object.shift_remove("default");
     }

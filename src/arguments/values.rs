@@ -5,7 +5,7 @@ use serde_json::{Number, Value};
 
 use super::names::closest;
 
-/// Other spellings of values, and the Chinese words that MiniMax documents for some.
+/// Other spellings of values, such as the Chinese words that MiniMax documents.
 const VALUES: &[(&str, &str)] = &[
     ("漫画", "comic"),
     ("manga", "comic"),
@@ -18,7 +18,7 @@ const VALUES: &[(&str, &str)] = &[
     ("portrait", "9:16"),
 ];
 
-/// A unit of a parameter, and how many of the parameter's own units it has.
+/// A unit, and how many of the parameter's own units it is.
 type Unit = (&'static str, f64);
 
 /// Units that may follow a number.
@@ -134,7 +134,7 @@ fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The value of a set of ratios or numbers that is nearest in size, and how far away it is: 0 for the same.
+/// The nearest value of a set of ratios or numbers, and its distance: 0 if it is the same.
 fn near<'a>(set: &'a [Value], value: &Value) -> Option<(&'a Value, f64)> {
     let wanted = magnitude(value)?;
     let rated = set.iter().filter_map(|legal| Some((legal, (magnitude(legal)? / wanted).ln().abs())));

@@ -1,4 +1,4 @@
-//! Where a bucket is, and the credentials for it.
+//! The address of a bucket and the credentials for it.
 
 use std::fmt;
 
@@ -10,17 +10,17 @@ use url::Url;
 pub struct Address {
     /// The name of the bucket.
     pub bucket: String,
-    /// The beginning of every key, without slashes at its ends. May be empty.
+    /// The beginning of every key, without slashes at either end. May be empty.
     pub prefix: String,
-    /// The server. `None` for the one of AWS in `region`.
+    /// The server. `None` for the AWS server of `region`.
     pub endpoint: Option<Url>,
-    /// The server as clients of this program reach it. Links to objects lead there.
+    /// The address at which clients of this program reach the server. Links to objects lead there.
     pub public_endpoint: Option<Url>,
     /// The region that requests are signed for.
     pub region: String,
     /// If true, the name of the bucket is part of the host.
     pub virtual_hosts: bool,
-    /// If true, an object is written only where there is none (`If-None-Match: *`).
+    /// If true, an object is written only if none has its key (`If-None-Match: *`).
     pub create_only: bool,
     /// The credentials.
     pub credentials: Credentials,
@@ -38,7 +38,7 @@ pub enum Credentials {
         /// The session token.
         token: Option<SecretString>,
     },
-    /// A role, for the token in a file (Kubernetes).
+    /// A role, assumed with the token in a file (Kubernetes).
     WebIdentity {
         /// The file with the token.
         token_file: String,

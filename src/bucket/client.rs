@@ -25,7 +25,7 @@ use super::problem::BucketProblem;
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long one request may take: a part over a slow connection.
+/// How long one request may take. A part over a slow connection takes the longest.
 const REQUEST: Duration = Duration::from_secs(120);
 
 /// How long a failed request is retried. The delivery of a file is retried for longer.
@@ -54,7 +54,7 @@ pub struct Bucket(Arc<Inner>);
 struct Inner {
     address: Address,
     store: OnceLock<AmazonS3>,
-    /// For links.
+    /// For signed links, which lead to the public endpoint.
     public: OnceLock<AmazonS3>,
     /// The last check: when, and its outcome.
     checked: Mutex<Option<(Instant, Result<(), BucketProblem>)>>,
@@ -171,7 +171,8 @@ impl Bucket {
         listed.try_collect().await.map_err(noted)
     }
 
-    /// A link to an object that needs no credentials and ends after `life`. `None` if the credentials have to be fetched first.
+    /// A link to an object that needs no credentials and expires after `life`. `None` if the credentials have to be
+    /// fetched first.
     pub fn link(&self, key: &str, name: &str, life: Duration) -> Option<Url> {
         let plain: String =
             name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
@@ -181,7 +182,7 @@ impl Bucket {
         store.signed_url_opts(Method::GET, &path, life, &options).now_or_never()?.ok()
     }
 
-    /// Whether links lead to an address for clients.
+    /// Whether links lead to an address that clients can reach.
     pub fn has_public_links(&self) -> bool {
         self.0.address.public_endpoint.is_some()
     }
@@ -223,12 +224,15 @@ impl Bucket {
         }
     }
 
-    /// Whether an upload to this key can begin now. If it can, but requests for an older upload are
-    /// refused, the older one no longer exists: some servers answer 403 then.
+    /// Whether an upload to this key can begin now. If it can, but requests for an older upload are refused, the older
+    /// upload no longer exists: some servers then answer 403.
     pub(crate) async fn takes_uploads(&self, key: &str) -> bool {
         let Ok(upload) = self.create_multipart(key, "application/octet-stream").await else { return false };
         if let Err(problem) = self.abort_multipart(key, &upload).await {
-            tracing::warn!(%problem, "the bucket does not allow uploads to be aborted; add a lifecycle rule that removes them");
+            tracing::warn!(
+                %problem,
+                "the bucket does not allow uploads to be aborted; add a lifecycle rule that removes them"
+            );
         }
         true
     }
@@ -276,7 +280,8 @@ fn builder(address: &Address, endpoint: Option<&Url>) -> AmazonS3Builder {
     let retry = RetryConfig { backoff, max_retries: 4, retry_timeout: REPEAT };
     let client =
         ClientOptions::new().with_connect_timeout(CONNECT).with_timeout(REQUEST).with_allow_http(true);
-    // The user's proxy cannot reach ports of this machine. The library knows only how to replace that proxy.
+    // The user's proxy cannot reach ports on this machine. The library cannot switch that proxy off, but can replace
+    // it.
     let client = match endpoint {
         Some(endpoint) if is_on_this_machine(endpoint) => {
             client.with_proxy_url(endpoint.as_str()).with_proxy_excludes("*")
@@ -321,7 +326,7 @@ fn builder(address: &Address, endpoint: Option<&Url>) -> AmazonS3Builder {
     }
 }
 
-/// The library leaves it to its caller to put the name of the bucket into the host.
+/// Puts the name of the bucket into the host, which the library leaves to its caller.
 fn hosted(endpoint: &Url, address: &Address) -> String {
     let mut endpoint = endpoint.clone();
     if address.virtual_hosts

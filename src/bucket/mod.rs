@@ -1,7 +1,7 @@
-//! An S3-compatible bucket for files, in place of a folder.
+//! An S3-compatible bucket for files, instead of a folder.
 //!
-//! This module knows keys, bytes and parts, and nothing of jobs, callers or media. Only it uses `object_store`, which signs the
-//! requests and retries those that fail for a moment.
+//! This part knows keys, bytes and parts, but not jobs, callers or media. Only this part uses `object_store`, which
+//! signs the requests and retries transient failures.
 //!
 //! * [`Address`]: where the bucket is, and the credentials. [`Bucket`]: one request each.
 //! * [`Upload`]: a stream of bytes as one object, in parts that survive a restart.

@@ -8,17 +8,17 @@ pub enum BucketProblem {
     /// The credentials or the policy forbid it.
     #[error("the bucket refuses the request ({0})")]
     Refused(String),
-    /// There is no object of this name, or no such upload.
-    #[error("it is not in the bucket")]
+    /// There is no object with this key, or no such upload.
+    #[error("the object is not in the bucket")]
     Absent,
     /// There is no such bucket.
     #[error("there is no such bucket")]
     NoBucket,
     /// An object with other content has this key.
-    #[error("another object has its name in the bucket")]
+    #[error("another object in the bucket has this name")]
     Taken,
     /// The object was replaced since it was written.
-    #[error("it was replaced in the bucket")]
+    #[error("the object was replaced in the bucket")]
     Replaced,
     /// The server does not answer, or is temporarily unable to.
     #[error("the bucket is not available now ({0})")]
@@ -34,7 +34,7 @@ impl From<object_store::Error> for BucketProblem {
 
         let text = error.to_string();
         let code = code_of(&text);
-        // The errors of lists have no kind of their own.
+        // Refused listings are generic errors, so the status is found in their text.
         let status =
             ["403", "401"].into_iter().find(|status| text.contains(&format!("status code: {status}")));
         match &error {
@@ -61,7 +61,7 @@ fn code_of(text: &str) -> Option<String> {
     is_word.then(|| code.to_owned())
 }
 
-/// The innermost cause, such as "connection refused". The outer ones contain the address.
+/// The innermost cause, such as "connection refused". The outer causes contain the address.
 fn reason(error: &object_store::Error) -> String {
     let text = error.to_string();
     if let Some((_, status)) = text.split_once("status code: ") {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_told_by_its_code_and_never_by_its_address() {
+    fn a_refusal_shows_its_code_and_never_the_address() {
         let source = |text: &str| text.to_owned().into();
         let path = "k".to_owned();
         let xml =

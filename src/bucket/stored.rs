@@ -1,4 +1,4 @@
-//! Objects that are read again.
+//! Reading objects.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -23,7 +23,7 @@ pub struct StoredFile {
 }
 
 impl StoredFile {
-    /// Finds an object. Fails if it is not there, or not as it was written.
+    /// Finds an object. Fails if it does not exist, or has changed since it was written.
     pub async fn open(bucket: &Bucket, object: &Object, bytes: u64) -> Result<Self, BucketProblem> {
         let (found, length) = bucket.head(&object.key).await?;
         let is_same = object.etag.is_none() || found.etag.is_none() || object.etag == found.etag;
@@ -60,7 +60,7 @@ impl StoredFile {
         Ok(piece)
     }
 
-    /// For code that reads files. Use it on a blocking thread.
+    /// A reader for code that reads files. Use it on a blocking thread.
     pub fn reader(self) -> StoredReader {
         StoredReader { file: self, runtime: Handle::current(), at: 0, window: Bytes::new(), start: 0 }
     }
@@ -72,9 +72,9 @@ pub struct StoredReader {
     file: StoredFile,
     runtime: Handle,
     at: u64,
-    /// What was read last.
+    /// The bytes that were read last.
     window: Bytes,
-    /// Where it begins.
+    /// Where the window begins in the object.
     start: u64,
 }
 

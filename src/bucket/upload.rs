@@ -1,7 +1,8 @@
-//! A stream of bytes becomes one object.
+//! Uploads a stream of bytes as one object.
 //!
-//! A small object is one request. A larger one is an upload of several parts. After each part, a [`Checkpoint`] has what the rest
-//! of the upload needs, so another process can continue from there. The object is visible only when it is complete.
+//! A small object is one request. A larger one is an upload of several parts. After each part, a [`Checkpoint`] holds
+//! everything that the rest of the upload needs, so another process can continue from there. The object is visible only
+//! when it is complete.
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -13,11 +14,11 @@ use super::client::{Bucket, Object};
 use super::problem::BucketProblem;
 use super::stored::StoredFile;
 
-/// The bytes of a part, and of the largest object that is one request. All parts but the last have the same size, which some
-/// servers demand.
+/// The size of a part, and of the largest object that is sent in one request. All parts but the last have the same
+/// size, because some servers demand that.
 pub const PART: usize = 8 * 1024 * 1024;
 
-/// The length of the end of a part that has a hash of its own, which a resumed download is compared with.
+/// The length of the end of a part that has its own hash. A resumed download is compared with it.
 pub const TAIL: usize = 64 * 1024;
 
 /// The greatest number that is appended to a name that is taken.
@@ -66,7 +67,7 @@ pub struct Upload {
     /// The id of the upload, if there is more than one part.
     id: Option<String>,
     parts: Vec<String>,
-    /// What is not in the bucket yet.
+    /// The bytes that are not in the bucket yet.
     rest: Vec<u8>,
     /// The bytes of the parts, and their hash.
     sent: u64,
@@ -139,7 +140,7 @@ impl Upload {
         Ok(true)
     }
 
-    /// Sends what is left as the last part, if there are others. Returns true if it has done so.
+    /// Sends the remaining bytes as the last part, if there are other parts. Returns true if it did.
     pub async fn seal(&mut self) -> Result<bool, BucketProblem> {
         match self.id.clone().filter(|_| !self.rest.is_empty()) {
             Some(id) => self.send(id, self.rest.len()).await.map(|()| true),
@@ -182,8 +183,8 @@ impl Upload {
         let sha256 = HEXLOWER.encode(&hash.chain_update(&rest).finalize());
         if let Some(id) = id {
             let object = match bucket.complete_multipart(&key, &id, parts).await {
-                // A process that died before it recorded the end may have completed it. Some servers do not tell a missing upload
-                // from a forbidden one.
+                // A process that died before it recorded the end may have completed the upload. Some servers answer as
+                // if a missing upload were forbidden.
                 Err(problem @ (BucketProblem::Absent | BucketProblem::Refused(_))) => {
                     same(&bucket, &key, bytes, &sha256).await.map_err(|_| problem)?
                 }

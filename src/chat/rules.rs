@@ -118,14 +118,14 @@ impl Rules {
             let able = facts().text_protocols(|row| row.web_search);
             return Err(ToolError::argument(
                 "web_search",
-                format!("is not there with api {api}; use {able}"),
+                format!("is not available with api {api}; use {able}"),
             ));
         }
         if input.service_tier.is_some() && !protocol.tiers {
             let able = facts().text_protocols(|row| row.tiers);
             return Err(ToolError::argument(
                 "service_tier",
-                format!("is not there with api {api}; use {able}"),
+                format!("is not available with api {api}; use {able}"),
             ));
         }
         if input.tool_choice.as_deref() == Some("none") && self.row.is_some_and(|row| row.tool_choice_ignored)
@@ -141,7 +141,7 @@ impl Rules {
         let (api, legal) = (self.protocol.api.as_str(), &self.protocol.formats);
         let kind = format.get("type").and_then(Value::as_str).unwrap_or_default();
         if legal.is_empty() {
-            return wrong(format!("is not there with api {api}; use openai"));
+            return wrong(format!("is not available with api {api}; use openai"));
         }
         if !legal.iter().any(|known| known == kind) {
             return wrong(format!("has the type `{kind}`; with api {api} it must be {}", legal.join(", ")));

@@ -82,7 +82,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
-/// The default scopes: one foreverything, and one for each toolset.
+/// The default scopes: one for everything, and one for each toolset.
 fn usual(offered: &[Toolset]) -> Vec<ScopeRow> {
     let all = ScopeRow { scope: "minimax:all".to_owned(), toolsets: None };
     let each = Toolset::ALL.iter().filter(|(_, group)| offered.contains(group)).map(|(name, group)| {

@@ -1,4 +1,4 @@
-//! Reads archives of results. Entries are copied out under names that this program chooses. Paths, links and special
+//! Reads archives of results. Entries are copied out under names that this program chooses, so paths, links and special
 //! files in an archive have no effect.
 
 use std::fs::File;

@@ -1,7 +1,7 @@
-//! Files that go into the bucket: from a link or from a file of this machine to a complete object.
+//! Files that go into the bucket: from a link, or from a file on this machine, to a complete object.
 //!
-//! The bytes of a link pass through memory, a part at a time, and are hashed on the way. Nothing is written to the disk. A broken
-//! download continues after the last part of its upload, also in another process.
+//! The bytes of a link pass through memory, one part at a time, and are hashed on the way. Nothing is written to the
+//! disk. A broken download continues after the last part of its upload, even in another process.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -28,18 +28,19 @@ use crate::media::probe::{completeness, metadata};
 /// How much of a file is read at a time.
 const PIECE: usize = 256 * 1024;
 
-/// An upload that is not complete, and the version of the file that it is of.
+/// An upload that is not complete, and the version of the file that it uploads.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unfinished {
     /// The upload up to its last part.
     #[serde(flatten)]
     pub upload: Checkpoint,
-    /// What the link led to. `None` if it cannot be resumed.
+    /// The version that the link led to. `None` if the download cannot be resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<Validator>,
 }
 
-/// Receives every part, and `None` when the upload has ended. The upload continues when the future is ready.
+/// Receives the checkpoint after every part, and `None` when the upload has ended. The upload continues once the
+/// returned future completes.
 pub type Notes<'a> = &'a (dyn Fn(Option<Unfinished>) -> BoxFuture<'static, ()> + Send + Sync);
 
 /// Where a file goes in the bucket.
@@ -53,7 +54,7 @@ pub struct ToBucket<'a> {
     pub name: &'a str,
     /// What the content must be.
     pub expect: &'a Expect<'a>,
-    /// Receives every part.
+    /// Receives the checkpoint after every part.
     pub notes: Notes<'a>,
 }
 
@@ -66,7 +67,7 @@ pub(crate) struct LinkToBucket<'a> {
 }
 
 impl LinkToBucket<'_> {
-    /// Downloads until the object is complete. Continues after each broken connection that brought at least one part.
+    /// Downloads until the object is complete. Continues after a broken connection if that brought at least one part.
     pub(crate) async fn run(&self, mut from: Option<Unfinished>) -> Result<Saved, FetchProblem> {
         loop {
             let before = bytes_of(from.as_ref());
@@ -114,7 +115,7 @@ impl LinkToBucket<'_> {
         self.feed(upload, chunks, length, version, from).await
     }
 
-    /// Asks for the rest, and a little of what is known, which must be equal.
+    /// Requests the missing bytes, and some known bytes before them, which must be equal.
     async fn resumed(&self, known: Unfinished) -> Result<Resumed, FetchProblem> {
         let Some(version) = known.version else { return Ok(Resumed::Restart(None)) };
         let Some(upload) = Upload::resumed(self.to.bucket, &known.upload) else {
@@ -157,7 +158,7 @@ impl LinkToBucket<'_> {
         Ok(Resumed::Ready(Box::new(upload), version, chunks))
     }
 
-    /// Sends what comes, and completes the object.
+    /// Sends the chunks as they arrive, and completes the object.
     async fn feed(
         &self,
         mut upload: Upload,
@@ -181,7 +182,7 @@ impl LinkToBucket<'_> {
             Ok::<(), FetchProblem>(())
         };
         if let Err(problem) = fed.await {
-            // Without a version, or with wrong content, the parts are of no use.
+            // Without a version, or with the wrong content, the parts are useless.
             let is_lost = matches!(problem, FetchProblem::Page | FetchProblem::Wrong(_));
             let is_gone = match &problem {
                 FetchProblem::Bucket(problem) => self.has_lost(problem, from.as_ref()).await,
@@ -197,7 +198,7 @@ impl LinkToBucket<'_> {
         let written = match upload.complete().await {
             Ok(written) => written,
             Err(problem) => {
-                // The upload is gone, and the object is not it.
+                // The upload is gone, and no object has its content.
                 if self.has_lost(&problem, from.as_ref()).await {
                     self.forget(from).await?;
                     return Err(parts_are_gone());
@@ -224,7 +225,7 @@ impl LinkToBucket<'_> {
         crate::crash::point("bucket.part");
     }
 
-    /// Whether a problem means that the bucket does not have the upload any more.
+    /// Whether a problem means that the bucket no longer has the upload.
     async fn has_lost(&self, problem: &BucketProblem, upload: Option<&Unfinished>) -> bool {
         match (problem, upload) {
             (BucketProblem::Absent | BucketProblem::Replaced, _) => true,
@@ -262,7 +263,7 @@ fn parts_are_gone() -> FetchProblem {
 }
 
 impl ToBucket<'_> {
-    /// Saves a file of this machine.
+    /// Saves a file on this machine.
     pub async fn copy(&self, path: &Path) -> Result<Saved, FetchProblem> {
         let mut file = tokio::fs::File::open(path).await.map_err(|error| disk(&error))?;
         let mut head = vec![0; PIECE];
@@ -275,7 +276,7 @@ impl ToBucket<'_> {
         saved
     }
 
-    /// Begins the object of a file with this head.
+    /// Begins the object for a file with these first bytes.
     fn begin(&self, head: &[u8]) -> Result<Upload, FetchProblem> {
         if !file_name::is_plain(self.name) {
             return Err(FetchProblem::Wrong("the file's name is not a plain name".into()));
@@ -285,7 +286,7 @@ impl ToBucket<'_> {
         Ok(Upload::new(self.bucket, &key, target.mime))
     }
 
-    /// Measures an object. One whose length was not `proven` must end where its format says, or it is removed again.
+    /// Measures an object. If its length was not `proven`, it must end where its format says, or it is removed again.
     async fn measured(&self, written: Written, proven: bool) -> Result<Saved, FetchProblem> {
         let Written { object, bytes, sha256, file, whole } = written;
         let head = match &whole {
@@ -308,7 +309,9 @@ impl ToBucket<'_> {
         let (is_whole, facts) = measuring.await.unwrap_or((proven, metadata::Facts::default()));
         if !is_whole {
             self.bucket.delete(&object.key).await?;
-            return Err(FetchProblem::transient(format!("it ended after {bytes} bytes, before its end")));
+            return Err(FetchProblem::transient(format!(
+                "the file is incomplete: it ended after {bytes} bytes"
+            )));
         }
         let metadata::Facts { width, height, duration_ms } = facts;
         let path = PathBuf::from(self.bucket.url_of(&object.key));
@@ -316,7 +319,7 @@ impl ToBucket<'_> {
     }
 }
 
-/// Copies a file of this machine to exactly this key.
+/// Copies a file on this machine to exactly this key.
 pub async fn copy_to_key(bucket: &Bucket, key: &str, mime: &str, path: &Path) -> Result<(), FetchProblem> {
     let file = tokio::fs::File::open(path).await.map_err(|error| disk(&error))?;
     filled(Upload::new(bucket, key, mime), file, &|_| ready(()).boxed()).await.map(drop)

@@ -18,7 +18,7 @@ pub fn room(folder: &Path, least: u64) -> Result<(), OutputProblem> {
     }
 }
 
-/// Checks that a file of `length` bytes fits into `folder`. `here` bytes of it are on the disk already.
+/// Checks that a file of `length` bytes fits into `folder`. `here` bytes of it are already on the disk.
 pub(crate) async fn check(folder: &Path, length: u64, here: u64) -> Result<(), FetchProblem> {
     let missing = length.saturating_sub(here);
     if missing == 0 {

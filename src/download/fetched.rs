@@ -1,6 +1,7 @@
 //! Objects of the bucket that are needed as files: inputs that are opened, measured and sent again.
 //!
-//! The copies lie in `{root}/{owner}/{folder}/{name}` on this machine's disk and are removed an hour after their last use.
+//! The copies are in `{root}/{owner}/{folder}/{name}` on this machine's disk, and are removed an hour after their last
+//! use.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -19,8 +20,8 @@ use crate::media::private;
 /// How long a copy stays after its last use.
 const LIFE: Duration = Duration::from_hours(1);
 
-/// Copies an object into `folder`, which is made, and returns the path. An existing copy is used again. `sha256` is the hash
-/// of the content, if it is known.
+/// Copies an object into `folder`, which is created if it is missing, and returns the path. An existing copy is reused.
+/// `sha256` is the hash of the content, if it is known.
 pub async fn fetched(
     folder: &Path,
     name: &str,
@@ -67,7 +68,7 @@ pub async fn sweep(root: &Path) {
                         let _ = std::fs::remove_file(file.path());
                     }
                 }
-                // Fails while it has files.
+                // Fails while the folder has files.
                 let _ = std::fs::remove_dir(folder.path());
             }
         }

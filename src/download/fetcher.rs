@@ -57,7 +57,7 @@ impl Fetcher {
         self.https_first(url, attempt).await
     }
 
-    /// Downloads a link into the bucket. `from` is what an earlier call has noted.
+    /// Downloads a link into the bucket. `from` is the upload that an earlier call has noted.
     pub async fn download_to_bucket(
         &self,
         url: &str,
@@ -72,7 +72,8 @@ impl Fetcher {
         self.https_first(url, attempt).await
     }
 
-    /// Tries a plain `http` link over `https` first. Only after a transient failure there is it tried as it is.
+    /// Tries a plain `http` link over `https` first. Plain `http` is tried only if `https` fails for a transient
+    /// reason.
     async fn https_first<F>(
         &self,
         url: &str,

@@ -156,21 +156,21 @@ pub async fn prepare(folder: &Path) -> Result<(), OutputProblem> {
     blocking(folder, |folder| prepare_now(folder).map_err(|error| unwritable(folder, error))).await
 }
 
-/// Like [`prepare`], for the next purchase: of a folder that was proved within the last minute, a file without a sync
-/// shows whether it can still be written. Blocks.
+/// Like [`prepare`], before a purchase: if the folder was proved within the last minute, writing a file without a sync
+/// is enough. Blocks.
 pub fn prepare_next(folder: &Path) -> Result<(), OutputProblem> {
     let prepared = if was_proved(folder) { probe(folder, false) } else { prepare_now(folder) };
     prepared.map_err(|error| unwritable(folder, error))
 }
 
-/// Like [`prepare`], before a delivery: a folder that was proved within the last minute is only made if it is missing.
-/// What is wrong with it since, the delivery finds out itself. Blocks.
+/// Like [`prepare`], before a delivery: a folder that was proved within the last minute is only created if it is
+/// missing. The delivery itself reports any newer problem. Blocks.
 pub fn prepare_delivery(folder: &Path) -> Result<(), OutputProblem> {
     let prepared = if was_proved(folder) { std::fs::create_dir_all(folder) } else { prepare_now(folder) };
     prepared.map_err(|error| unwritable(folder, error))
 }
 
-/// [`prepare_delivery`] on a thread that may block.
+/// [`prepare_delivery`] on a blocking thread.
 pub async fn prepare_stream(folder: &Path) -> Result<(), OutputProblem> {
     blocking(folder, prepare_delivery).await
 }

@@ -18,8 +18,8 @@ use addresses::is_fake;
 pub use addresses::is_public;
 
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a host may send nothing before the transfer counts as broken. A second try fits into the 45 s in which a call
-/// without a job has its answer.
+/// How long a host may send nothing before the transfer counts as broken. Short enough for a second try within the 45 s
+/// in which a call without a job should answer.
 const IDLE: Duration = Duration::from_secs(20);
 const REDIRECTS: usize = 5;
 
@@ -39,7 +39,7 @@ pub struct Guard {
     /// Allows plain `http` to public addresses. Needed for results, because some services return such links. The
     /// request carries no secret, and the content is checked on arrival.
     pub public_http: bool,
-    /// Allows every address, also over plain `http`. Only for addresses that the operator chose, never for a link.
+    /// Allows every address, even over plain `http`. Only for addresses that the operator chose, never for a link.
     pub private: bool,
     /// The API's own origin, which is allowed whatever its address is. Only for results: the operator chose this host, and
     /// it returns links to itself.
@@ -92,8 +92,8 @@ impl Guard {
         Ok(url)
     }
 
-    /// Builds the client for all links. It resolves names and follows redirects under the rules of the guard, and
-    /// sends no cookies, credentials or referrer. It gives up after 10 s without a connection or 60 s without data.
+    /// Builds the client for all links. It resolves names and follows redirects under the rules of the guard, and sends
+    /// no cookies, credentials or referrer. It gives up after 10 s without a connection or 20 s without data.
     pub fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
         self.client_that(system_lookup())
     }
@@ -254,7 +254,7 @@ fn is_here(origin: &Origin) -> bool {
     }
 }
 
-/// The system's proxy, forevery link except those to `origin`.
+/// The system's proxy, for every link except those to `origin`.
 fn proxy_for_all_but(origin: Arc<Origin>) -> reqwest::Proxy {
     let system = Matcher::from_system();
     let example = "https://example.com/".parse().ok().and_then(|link| system.intercept(&link));

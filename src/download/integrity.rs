@@ -1,4 +1,4 @@
-//! Checks whether the files that the store names are still as they were written.
+//! Checks that recorded files have not changed since they were written.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -141,7 +141,7 @@ impl VerifiedFiles {
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut HashMap<PathBuf, (Print, String)>) -> T) -> T {
-        // A panic elsewhere does not make the table invalid.
+        // The table stays usable after a panic elsewhere.
         what(&mut self.0.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_recorded_file_is_read_as_long_as_it_is_the_one() {
+    async fn a_recorded_file_is_read_as_long_as_it_is_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         let kept = VerifiedFiles::default();
@@ -210,7 +210,7 @@ mod tests {
     /// A program that may write to a file may also set its modification time.
     #[cfg(unix)]
     #[tokio::test]
-    async fn a_file_that_was_written_to_is_not_the_one_even_if_its_time_was_set_back() {
+    async fn a_file_that_was_written_to_is_refused_even_if_its_time_was_set_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         let kept = VerifiedFiles::default();

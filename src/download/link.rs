@@ -207,7 +207,7 @@ pub(crate) fn check_length(announced: Option<u64>, arrived: u64) -> Result<(), F
     match announced {
         Some(announced) if announced != arrived => {
             let (arrived, announced) = (size(arrived), size(announced));
-            Err(FetchProblem::transient(format!("{arrived} of {announced} arrived")))
+            Err(FetchProblem::transient(format!("only {arrived} of {announced} arrived")))
         }
         _ => Ok(()),
     }

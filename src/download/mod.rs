@@ -1,6 +1,6 @@
-//! Results: from a link to a verified file in its folder, or to an object of the bucket.
+//! Downloads results: from a link to a verified file in its folder, or to an object in the bucket.
 //!
-//! Fetches only from hosts that the [`Guard`] allows, resumes what broke off, and puts a file in its place when it is
+//! Fetches only from hosts that the [`Guard`] allows, resumes broken downloads, and puts a file in its place once it is
 //! complete and of the right type. Knows nothing about endpoints, jobs or tools.
 
 pub mod archive;

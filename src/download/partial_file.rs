@@ -26,7 +26,7 @@ pub(crate) const STEP: u64 = 1024 * 1024;
 /// How many known bytes a resumed download requests again, to compare them. Some hosts ignore the requested version
 /// and send another one, and two versions must not be joined.
 pub(crate) const OVERLAP: u64 = 64 * 1024;
-/// A longer checkpoint was not written by this program.
+/// The longest checkpoint that is read, in bytes. This program writes none that is longer.
 const NOTES_MAX: u64 = 4 * 1024 * 1024;
 const BUFFER: usize = 128 * 1024;
 
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_gone_on_with_where_it_was_noted_last() {
+    fn a_partial_file_is_resumed_at_its_last_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let bytes = vec![7; 300_000];
         written(folder.path(), &bytes, 400_000);
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_what_was_noted_are_not_gone_on_with() {
+    fn bytes_that_do_not_match_the_checkpoint_are_not_used() {
         for spoil in [
             |bytes: &mut Vec<u8>| bytes[1000] ^= 1,
             |bytes: &mut Vec<u8>| bytes.truncate(200_000),
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_that_cannot_be_read_or_are_torn_are_no_notes() {
+    fn checkpoints_that_cannot_be_read_or_are_torn_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path(), &vec![7; 300_000], 400_000);
         let mut paths = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
@@ -378,7 +378,7 @@ mod tests {
 
     /// Otherwise another party with write access to the folder could put its own bytes before a paid result.
     #[test]
-    fn bytes_and_notes_that_somebody_else_has_put_there_are_not_gone_on_with() {
+    fn bytes_and_checkpoints_of_another_program_are_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let mut part = PartialFile::named(folder.path(), &by(8)).unwrap();
         part.begin(version(400_000)).unwrap();
@@ -400,7 +400,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_part_with_a_second_name_is_not_written_to() {
+    fn a_partial_file_with_a_second_name_is_not_written_to() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path(), &vec![7; 300_000], 400_000);
         let entries: Vec<_> =
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_somebody_writes_is_left_alone() {
+    fn a_partial_file_that_another_process_writes_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path(), &vec![7; 300_000], 400_000);
         let first = PartialFile::named(folder.path(), &by(7)).unwrap();
@@ -427,7 +427,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_in_the_place_of_a_part_is_not_followed() {
+    fn a_link_in_the_place_of_a_partial_file_is_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path(), &vec![7; 300_000], 400_000);
         let other = tempfile::NamedTempFile::new().unwrap();

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::download::guard::{Guard, Refused};
 
-/// How long a message may take in all.
+/// How long posting a message may take in all.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Posts messages to one address, under the rules of its guard. Follows no redirect.
@@ -17,10 +17,10 @@ pub struct Poster {
     url: Url,
 }
 
-/// Why a message was not taken. The text never has the address, whose path may hold a token.
+/// Why a message was not taken. The text never contains the address, because its path may contain a token.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
-    /// The receiver answered something else than 2xx.
+    /// The receiver answered with another status than 2xx.
     #[error("the receiver answered with status {0}")]
     Status(u16),
     /// There was no answer.
@@ -37,7 +37,8 @@ impl Poster {
         Ok(Self { client, url: url.clone() })
     }
 
-    /// Posts JSON. It is taken if the receiver answers 2xx within the limit; what else it answers is not read.
+    /// Posts JSON. The message is taken if the receiver answers 2xx within the limit. The body of the answer is not
+    /// read.
     pub async fn post(&self, headers: &[(&'static str, String)], json: String) -> Result<(), NotTaken> {
         let request =
             self.client.post(self.url.clone()).timeout(LIMIT).header("content-type", "application/json");

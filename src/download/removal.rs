@@ -1,4 +1,4 @@
-//! Removes the files of results: the one place where a file that was paid for is deleted.
+//! Removes the files of results. This is the only place where paid files are deleted.
 
 use std::fs;
 use std::io;
@@ -8,36 +8,36 @@ use crate::bucket::{Bucket, BucketProblem, Object, StoredFile};
 use crate::download::integrity::{Recorded, digest_of};
 use crate::media::input::content::{is_same, options};
 
-/// What became of a recorded file.
+/// The outcome for a recorded file.
 #[derive(Debug)]
 pub enum Removal {
-    /// It is gone, or would be after a dry run.
+    /// It was removed, or a dry run found that it would be.
     Removed,
-    /// It was gone before.
+    /// It no longer existed.
     Missing,
-    /// It stays, because it is not where files may be deleted; see [`Reach`].
+    /// It stays, because it is outside the folders where files may be deleted; see [`Reach`].
     Elsewhere,
-    /// It stays, because something else is in its place: it was edited or replaced, or it is a link.
+    /// It stays, because it is not the recorded file: it was edited or replaced, or is a link.
     Changed,
-    /// Whether it is there cannot be found out, or it cannot be deleted now. A later try may succeed.
+    /// It could not be checked or deleted. A later try may succeed.
     Failed(io::Error),
 }
 
-/// Where files may be deleted, seen from the folder for results.
+/// Where files may be deleted, relative to the folder for results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Directly in the folder. A caller has chosen any other folder, so a rule about age does not decide there.
+    /// Only directly in the folder. Other folders were chosen by callers, so rules about age do not apply there.
     Directly,
-    /// In the folder and in the folders below it, because a person has chosen the file.
+    /// Also in the folders below it, because a person has chosen the file.
     Below,
 }
 
-/// Deletes a recorded file if it is within the reach of `base` and still as it was written. Follows no link in its place.
-/// `dry` checks and deletes nothing. Blocking.
+/// Deletes a recorded file if it is within the reach of `base` and has not changed since it was written. Does not
+/// follow links. With `dry`, only checks. Blocking.
 pub fn remove_result(file: Recorded<'_>, base: &Path, reach: Reach, dry: bool) -> Removal {
     let base = match dunce::canonicalize(base) {
         Ok(base) => base,
-        // A network folder that is away must not look like one that was emptied.
+        // A network folder that is not mounted must not look like an empty folder.
         Err(error) => return Removal::Failed(error),
     };
     let removed = match within(&base, file.path, reach) {
@@ -52,10 +52,12 @@ pub fn remove_result(file: Recorded<'_>, base: &Path, reach: Reach, dry: bool) -
     }
 }
 
-/// Deletes a recorded object if it is still as it was written. `dry` checks and deletes nothing.
+/// Deletes a recorded object if it has not changed since it was written. With `dry`, only checks.
 pub async fn remove_object(bucket: Option<&Bucket>, object: &Object, bytes: u64, dry: bool) -> Removal {
     let Some(bucket) = bucket else {
-        return Removal::Failed(io::Error::other("it is in a bucket, and MINIMAX_FILES_URL names none"));
+        return Removal::Failed(io::Error::other(
+            "the file is in a bucket, and MINIMAX_FILES_URL is not set",
+        ));
     };
     let removed = match StoredFile::open(bucket, object, bytes).await {
         Ok(_) if dry => Ok(()),
@@ -70,7 +72,7 @@ pub async fn remove_object(bucket: Option<&Bucket>, object: &Object, bytes: u64,
     }
 }
 
-/// The real path of a file within the reach of `base`, which has no links.
+/// The real path of a file, if it is within the reach of `base`. `base` contains no links.
 fn within(base: &Path, path: &Path, reach: Reach) -> io::Result<Option<PathBuf>> {
     let (Some(folder), Some(name), true) = (path.parent(), path.file_name(), path.is_absolute()) else {
         return Ok(None);
@@ -95,7 +97,7 @@ fn remove(path: &Path, record: Recorded<'_>, dry: bool) -> io::Result<Removal> {
         && digest_of(&file, record.bytes).is_ok_and(|digest| digest == record.sha256);
     // Windows does not delete open files.
     drop(file);
-    // Reading took a while.
+    // The file may have been replaced while it was read.
     if !is_recorded || !is_same(&path.symlink_metadata()?, &opened) {
         return Ok(Removal::Changed);
     }

@@ -129,8 +129,8 @@ impl ResumableDownload<'_> {
         }
     }
 
-    /// Requests the missing bytes, and a little of the known ones, which must be equal. In doubt it starts again,
-    /// because two versions must never be joined.
+    /// Requests the missing bytes, and some known bytes before them, which must be equal. In doubt the download
+    /// restarts, because two versions must never be joined.
     async fn plan(&self, mut part: PartialFile) -> Result<Plan, Box<Broken>> {
         let Some((version, start)) = part.resumable() else { return Ok(Plan::Restart(part, None)) };
         let version = version.clone();
@@ -266,7 +266,7 @@ impl ResumableDownload<'_> {
         match looked {
             Ok((true, part)) => Ok((part, target)),
             Ok((false, part)) => {
-                let reason = format!("it ended after {arrived} bytes, before its end");
+                let reason = format!("the file is incomplete: it ended after {arrived} bytes");
                 Err(Broken::keeping(part, FetchProblem::transient(reason)))
             }
             Err(error) => Err(Broken::without(stopped(&error))),
@@ -292,7 +292,7 @@ pub(crate) fn range(version: &Validator, start: u64) -> HeaderMap {
     headers
 }
 
-/// Skips the bytes that are known. `None` if they differ.
+/// Skips the known bytes. `None` if the received bytes differ.
 async fn behind(chunks: &mut Chunks, known: &[u8]) -> Result<Option<Bytes>, FetchProblem> {
     let mut known = known;
     while let Some(mut chunk) = chunks.try_next().await? {

@@ -26,7 +26,7 @@ pub async fn save(
     saving.await.map_err(|error| writer::stopped(&error))?
 }
 
-/// Like [`save`], into a folder that is made if it is missing. Blocks.
+/// Like [`save`], but creates the folder if it is missing. Blocks.
 pub fn save_now(bytes: &[u8], folder: &Path, name: &str, expect: &Expect<'_>) -> Result<Saved, FetchProblem> {
     prepare_delivery(folder).map_err(|problem| FetchProblem::Disk(problem.to_string()))?;
     writer::save(bytes, &target(bytes, folder, name, expect)?)
@@ -83,7 +83,7 @@ where
     Ok(take(chunks, length, folder, name, None, expect).await?.0)
 }
 
-/// Saves a stream. If it breaks, what has come is kept under the name `cut`, or nothing without one.
+/// Saves a stream. If it breaks, the bytes so far are kept under the name `cut`, or not at all if that is `None`.
 async fn take<S>(
     chunks: S,
     length: Option<u64>,

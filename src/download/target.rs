@@ -1,4 +1,4 @@
-//! What a result must be, and under which name it is saved.
+//! The requirements for a result, and the name under which it is saved.
 
 use std::path::{Path, PathBuf};
 
@@ -24,15 +24,15 @@ pub struct Saved {
     pub sha256: String,
     /// The MIME type of the content.
     pub mime: String,
-    /// The width in pixels, if the header says.
+    /// The width in pixels, if the header has it.
     pub width: Option<u32>,
-    /// The height in pixels, if the header says.
+    /// The height in pixels, if the header has it.
     pub height: Option<u32>,
-    /// The duration in milliseconds, if the header says.
+    /// The duration in milliseconds, if the header has it.
     pub duration_ms: Option<u64>,
 }
 
-/// What a result must be.
+/// The requirements for a result.
 #[derive(Debug, Clone, Copy)]
 pub struct Expect<'a> {
     /// The kind of media. `None` and `Other` accept anything except an HTML page. Raw audio has no signature, so

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_host_that_tells_versions_apart_and_sends_parts_is_gone_on_with() {
+    fn a_download_is_resumed_only_from_a_host_with_validators_and_ranges() {
         let of = |headers: &[(HeaderName, &'static str)], length| {
             let headers =
                 headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();

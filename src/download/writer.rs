@@ -33,7 +33,7 @@ pub(crate) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("writing to {folder} is not permitted")
         }
-        io::ErrorKind::NotFound => format!("{folder} does not exist any more"),
+        io::ErrorKind::NotFound => format!("{folder} no longer exists"),
         _ => format!("writing to {folder} failed ({error})"),
     })
 }
@@ -55,7 +55,7 @@ impl FileWriter {
         Self { folder: folder.to_owned(), chunks: Some(chunks), writing: Some(writing) }
     }
 
-    /// Writes the chunks as they come. Adds their size to `arrived`.
+    /// Writes the chunks as they arrive. Adds their sizes to `arrived`.
     pub(crate) async fn feed<S>(
         &mut self,
         chunks: &mut S,
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_rename_may_overwrite_nothing_is_overwritten_and_nothing_empty_left() {
+    fn a_claim_in_two_steps_overwrites_nothing_and_leaves_no_empty_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fox.jpg");
         claim_in_two_steps(file(folder.path(), "first"), &path).unwrap();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_at_once_one_gets_the_name() {
+    fn only_one_of_many_concurrent_claims_gets_the_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fox.jpg");
         let claims: Vec<_> = (0..8).map(|n| file(folder.path(), &n.to_string())).collect();

@@ -11,25 +11,25 @@ use crate::api::task::Progress;
 use crate::clock::now;
 use crate::store::{Job, Route, Seen, State, StoreError, Task};
 
-/// How long a call waits for an order that is on its way, before it answers that the job will be cancelled.
+/// How long a call waits for MiniMax's answer to a request in flight, before it answers that the job will be cancelled.
 const MOMENT: Duration = Duration::from_secs(3);
 
-/// What became of a request to cancel a job.
+/// The outcome of a request to cancel a job.
 #[derive(Debug)]
 pub enum Cancel {
-    /// It is no longer polled; the job says whether MiniMax stopped too.
+    /// It is no longer polled. The job says whether MiniMax also stopped.
     Cancelled(Box<Job>),
     /// It had ended before.
     Over(Box<Job>),
-    /// It cannot be stopped: the request or the result is on its way, or its state is unknown.
+    /// It cannot be stopped: its result is being downloaded, or its outcome is unknown.
     OnItsWay(Box<Job>),
-    /// Its request is on its way. It is cancelled as soon as MiniMax has given it a task id.
+    /// Its request is in flight. It is cancelled as soon as MiniMax has given it a task id.
     Requested(Box<Job>),
     /// MiniMax has finished it; the result is being downloaded.
     Finished(Box<Job>),
 }
 
-/// What MiniMax does with the task.
+/// The state of the task at MiniMax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Upstream {
     GoesOn,
@@ -77,7 +77,7 @@ pub async fn cancel(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Can
             return Ok(Some(Cancel::Cancelled(Box::new(job))));
         }
     }
-    // Ten changes between reading and writing: it is about to end by itself.
+    // The record changed ten times between reading and writing, so the job is about to end by itself.
     Ok(jobs.get(principal, id).await?.map(|job| Cancel::OnItsWay(Box::new(job))))
 }
 
@@ -106,14 +106,14 @@ async fn until_shown(jobs: &Jobs, id: &str) {
     }
 }
 
-/// Gives MiniMax a moment to take the order, so that the answer can say what became of the job.
+/// Gives MiniMax a moment to answer the submit, so that the call can say whether the job was cancelled.
 async fn requested(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Cancel>, StoreError> {
     let is_pending = |job: &Job| {
         matches!(job.state, State::Submitting { .. }) || (job.cancel_requested && !job.state.is_over())
     };
     let Some(job) = jobs.get(principal, id).await? else { return Ok(None) };
     let mut watch = jobs.channel(job);
-    // The channel of a job that another process works on ends early; its record says the rest.
+    // The channel of another process's job may close early, so the record is read again.
     let _ = timeout(MOMENT, watch.wait_for(|job| !is_pending(job))).await;
     let Some(mut job) = jobs.get(principal, id).await? else { return Ok(None) };
     Ok(Some(match job.state {
@@ -127,12 +127,12 @@ async fn requested(jobs: &Jobs, principal: &str, id: &str) -> Result<Option<Canc
     }))
 }
 
-/// Cancels the task at MiniMax, if that is possible. The task goes on if MiniMax does not answer.
+/// Cancels the task at MiniMax, if that is possible. If MiniMax does not answer, the task counts as running.
 pub(super) async fn cancel_upstream(jobs: &Jobs, job: &Job) -> Upstream {
     timeout(READ_LIMIT, poll_and_delete(jobs, job)).await.unwrap_or(Upstream::GoesOn)
 }
 
-/// Polls before it deletes: deleting a finished V2 task would throw away what was paid for.
+/// Polls before it deletes: deleting a finished V2 task would throw away a paid result.
 async fn poll_and_delete(jobs: &Jobs, job: &Job) -> Upstream {
     let (State::Running { task, .. } | State::Unknown { task: Some(task), .. }) = &job.state else {
         return Upstream::GoesOn;
@@ -146,13 +146,13 @@ async fn poll_and_delete(jobs: &Jobs, job: &Job) -> Upstream {
         None => return Upstream::GoesOn,
     }
     if let Err(error) = jobs.api().cancel_video_v2(&task.id).await {
-        tracing::info!(job = job.id, %error, "MiniMax did not say that it cancelled");
+        tracing::info!(job = job.id, %error, "MiniMax did not confirm the cancellation");
         return poll_once(&jobs, task).await.unwrap_or(Upstream::GoesOn);
     }
     Upstream::Cancelled
 }
 
-/// `GoesOn` for a task that is queued and may be cancelled; `None` for one that cannot be.
+/// `GoesOn` for a queued task, which can be cancelled; `None` for a task that cannot be.
 async fn poll_once(jobs: &Jobs, task: &Task) -> Option<Upstream> {
     match poll(jobs.api(), task).await {
         Ok(Progress::Ready(_)) => Some(Upstream::Finished),

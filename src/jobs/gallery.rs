@@ -1,4 +1,4 @@
-//! What the gallery reads and removes in addition to single jobs.
+//! What the gallery reads and removes, beside single jobs.
 
 use super::handle::Jobs;
 use crate::clock::now;

@@ -36,11 +36,11 @@ use crate::store::{
 pub struct Settings {
     /// The folder of the database.
     pub data_dir: PathBuf,
-    /// The PostgreSQL database that takes the place of the one in that folder.
+    /// The PostgreSQL database that is used instead of the one in that folder.
     pub store_url: Option<SecretString>,
-    /// The bucket that takes the place of the folders for results.
+    /// The bucket that is used instead of the folders for results.
     pub bucket: Option<Bucket>,
-    /// The folder for results without one of their own.
+    /// The folder for results of jobs that name no folder.
     pub base_path: PathBuf,
     /// The folders that results may be written to.
     pub roots: Roots,
@@ -58,9 +58,9 @@ pub struct Settings {
     pub api: Option<Url>,
     /// What may be spent.
     pub limits: Limits,
-    /// What is kept of jobs that have ended.
+    /// How long ended jobs are kept.
     pub retention: Retention,
-    /// Whether the ends of jobs are told to the receiver of messages.
+    /// Whether a message is sent to the webhook when a job ends.
     pub announces: bool,
 }
 
@@ -76,7 +76,7 @@ pub struct Jobs {
 pub(super) struct Shared {
     /// The account of the server's own key.
     pub(super) own: Arc<Tenant>,
-    /// The account of the plan's key, where the server has one beside its own.
+    /// The account of the plan's key, if the server has one beside its own.
     pub(super) plan: Option<Arc<Tenant>>,
     pub(super) tenants: Tenants,
     pub(super) settings: Settings,
@@ -84,9 +84,9 @@ pub(super) struct Shared {
     pub(super) registry: Arc<Registry>,
     pub(super) tracker: TaskTracker,
     pub(super) stop: CancellationToken,
-    /// For links of results.
+    /// Fetches links of results.
     pub(super) fetcher: Fetcher,
-    /// For links that a caller gives.
+    /// Fetches links that callers give.
     inputs: Fetcher,
     pub(super) download_slots: DownloadSlots,
     pub(super) spool: Arc<SpoolRetry>,
@@ -94,7 +94,7 @@ pub(super) struct Shared {
     readiness: tokio::sync::Mutex<Option<(Instant, Result<(), &'static str>)>>,
 }
 
-/// How long to look for an object that was saved. One that is not found in this time counts as there.
+/// How long to wait for the bucket's answer about a saved object. Without an answer, the object counts as there.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// How long the result of a readiness check is reused.
@@ -103,7 +103,7 @@ const READY_FOR: Duration = Duration::from_secs(1);
 impl Jobs {
     /// Opens nothing: the database is opened when it is first needed.
     ///
-    /// `plan` is the client and the account's name of a second key, that of a plan.
+    /// `plan` is a second key, of a plan: its client and the name of its account.
     pub fn new(api: Client, plan: Option<(Client, String)>, settings: Settings) -> Self {
         crate::clock::begin();
         let guard = Guard { loopback_http: settings.sandbox, ..Guard::default() };
@@ -154,11 +154,10 @@ impl Jobs {
         &self.shared.fetcher
     }
 
-    /// Opens the database, whose secret lets the fetchers resume downloads of an earlier process. Without it, nothing is
-    /// resumed.
+    /// Opens the database, whose secret key lets the fetchers resume downloads of earlier processes.
     pub async fn prepare_resume(&self) {
         if let Err(error) = self.store().await {
-            tracing::info!(%error, "an interrupted download will not be resumed by the next process");
+            tracing::info!(%error, "interrupted downloads of earlier processes cannot be resumed");
         }
     }
 
@@ -193,14 +192,15 @@ impl Jobs {
                 let secret: [u8; 32] = Sha256::digest(store.secret("downloads").await?).into();
                 self.shared.fetcher.resume_with(secret);
                 self.shared.inputs.resume_with(secret);
-                // Before a caller reads the rows.
+                // Spooled updates reach the database before a caller reads its rows.
                 Box::pin(self.shared.spool.drain_everywhere(&store)).await;
-                // With the server's own account, because the caller's must be free to make room.
+                // The background tasks hold the server's own account: one that holds a caller's would keep its key in
+                // memory forever.
                 let own = self.of_server();
                 let renewing = own.clone().renew_lease(Arc::clone(&store));
                 #[expect(
                     clippy::disallowed_methods,
-                    reason = "it must go on while the tracker waits for paid requests, and ends with the hand-over"
+                    reason = "it must continue while the tracker waits for paid requests, and ends when the jobs are handed over"
                 )]
                 tokio::spawn(renewing);
                 let adopting = own.adopt_orphans(Arc::clone(&store));
@@ -254,7 +254,7 @@ impl Jobs {
                     let looking = tokio::time::timeout(LOOK, bucket.head(&object.key));
                     !matches!(looking.await, Ok(Err(BucketProblem::Absent)))
                 }
-                // It is in a bucket that this server does not know.
+                // The file is in a bucket that this server does not know.
                 (Some(_), None) => true,
             };
             if !is_there {
@@ -264,7 +264,7 @@ impl Jobs {
         }
     }
 
-    /// Whether there may be rows. Looking creates no database.
+    /// Whether there may be rows. Creates no database.
     pub(super) fn has_records(&self) -> bool {
         let Settings { data_dir, store_url, .. } = &self.shared.settings;
         store_url.is_some() || data_dir.join(Store::FILE).exists()
@@ -301,7 +301,7 @@ impl Jobs {
         self.store().await?.removed(principal, id).await
     }
 
-    /// A job of any principal: for a link whose signature is the permission.
+    /// A job of any principal, for a signed link: its signature is the permission.
     pub async fn of_anybody(&self, id: &str) -> Result<Option<Job>, StoreError> {
         Ok(self.store().await?.of_anybody(id).await?.map(|job| self.shared.spool.amend(job)))
     }
@@ -351,8 +351,8 @@ impl Jobs {
         self.shared.tracker.spawn(async move { stop.run_until_cancelled(work).await });
     }
 
-    /// A handle for a caller who brings a key. `name` tells the key from others and does not reveal it. `None` if too many
-    /// keys have work in progress.
+    /// A handle for a caller who brings a key. `name` identifies the key without revealing it. `None` if too many keys
+    /// have work in progress.
     pub fn for_key(&self, name: &str, client: impl FnOnce() -> Client) -> Option<Self> {
         let tenant = self.shared.tenants.admit(name, client)?;
         Some(Self { shared: Arc::clone(&self.shared), tenant })
@@ -402,7 +402,7 @@ impl Jobs {
         self.store().await?.keep_answer(of, &self.tenant.name, answer).await
     }
 
-    /// The stored answer for this call, if there is one. It is handed over once.
+    /// Takes the stored answer for this call, if there is one: it is handed over once.
     pub async fn kept_answer(&self, of: &Answer) -> Result<Option<Value>, StoreError> {
         self.store().await?.kept_answer(of, &self.tenant.name).await
     }
@@ -412,7 +412,7 @@ impl Jobs {
         self.store().await?.record_upload(principal, &self.tenant.name, file_id).await
     }
 
-    /// The key that seals questions to a person.
+    /// The key that seals questions to a person, so that no client can forge one.
     pub async fn seal_key(&self) -> Result<Vec<u8>, StoreError> {
         self.store().await?.secret("consent").await
     }

@@ -20,13 +20,14 @@ use crate::facts::{PlanRefusal, facts, plan};
 use crate::rate_limit::group;
 use crate::store::{Job, MadeVoice, Owner, Purchase, RemoteKind, RemovedJob, Route, StoreError, Task};
 
-/// How long a call waits for facts that it can do without: when the plan's window starts again, or which key made an id.
+/// How long a call waits for answers that it can do without: when the plan's window starts again, or which key made an
+/// id.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// In milliseconds.
 const DAY: i64 = 24 * 3_600_000;
 
-/// Which of the server's two keys a handle buys with.
+/// The two keys of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaysWith {
     /// The plan's key.
@@ -35,7 +36,7 @@ pub enum PaysWith {
     Balance,
 }
 
-/// The beginning of what a price's basis says about the key.
+/// How the words about the key begin in the basis of a price.
 const PAID_BY: &str = "paid ";
 
 impl PaysWith {
@@ -71,11 +72,11 @@ impl PaysWith {
     }
 }
 
-/// What the basis says where the plan has refused the order.
+/// What the basis of a price says about the key after the plan has refused the order.
 pub const INSTEAD_OF_PLAN: &str =
     "paid from the balance (MINIMAX_API_KEY), because the plan refused it (MINIMAX_PLAN_OVERFLOW=balance)";
 
-/// Adds to the basis of a price which key paid, in place of what it said about that before.
+/// Says in the basis of a price which key paid, and replaces what it said about that before.
 pub fn name_key(basis: Option<String>, words: &str) -> String {
     let basis = basis.unwrap_or_default();
     let kept = match basis.rfind(PAID_BY) {
@@ -92,8 +93,8 @@ impl Jobs {
         Self { shared: Arc::clone(&self.shared), tenant: Arc::clone(tenant) }
     }
 
-    /// The accounts of the payer of this handle, the handle's own first: both keys of the server, or the one key that a
-    /// caller has brought.
+    /// The accounts of this handle's payer, the handle's own first: those of the server's keys, or the one of the key
+    /// that a caller has brought.
     fn keys_of_payer(&self) -> impl Iterator<Item = &Arc<Tenant>> {
         let shared = &self.shared;
         let of_server = [Some(&shared.own), shared.plan.as_ref()].into_iter().flatten();
@@ -102,12 +103,12 @@ impl Jobs {
         std::iter::once(&self.tenant).chain(others)
     }
 
-    /// This handle, and one for the server's other key if there is one and this handle is the server's.
+    /// This handle, and one for the payer's other key if there is one.
     pub fn each_key(&self) -> Vec<Self> {
         self.keys_of_payer().map(|tenant| self.with(tenant)).collect()
     }
 
-    /// A handle for each account, one after another: holding all at once would keep each from making room.
+    /// A handle for each account, one after another: while a handle exists, its account cannot be dropped for another.
     pub(super) fn of_each_tenant(&self) -> impl Iterator<Item = Self> {
         let of_server = self.with(&self.shared.own).each_key();
         let shared = Arc::clone(&self.shared);
@@ -119,14 +120,14 @@ impl Jobs {
         of_server.into_iter().chain(found)
     }
 
-    /// Which of two keys this handle buys with; `None` where the payer has one key.
+    /// Which of two keys this handle buys with; `None` if the payer has one key.
     pub fn pays_with(&self) -> Option<PaysWith> {
         self.keys_of_payer().nth(1)?;
         let is_own = Arc::ptr_eq(&self.tenant, &self.shared.own);
         Some(if is_own { PaysWith::Balance } else { PaysWith::Plan })
     }
 
-    /// The same jobs with one of the payer's two keys; `None` where it has one.
+    /// The same jobs with one of the payer's two keys; `None` if the payer has one.
     pub fn paying_with(&self, key: PaysWith) -> Option<Self> {
         self.each_key().into_iter().find(|jobs| jobs.pays_with() == Some(key))
     }
@@ -153,13 +154,13 @@ impl Jobs {
         )
     }
 
-    /// The same jobs with the key that bought a job; `None` if that key is not here.
+    /// The same jobs with the key that bought a job; `None` if this server does not have that key.
     pub(super) fn with_key_of(&self, job: &Job) -> Option<Self> {
         let tenant = self.keys_of_payer().find(|tenant| tenant.name == job.account);
         tenant.map(|tenant| self.with(tenant))
     }
 
-    /// The same jobs with the key by which the records know an id; `None` if they do not.
+    /// The same jobs with the key that the records have for an id; `None` if they have none.
     pub async fn with_key_of_id(&self, kind: RemoteKind, id: &str) -> Result<Option<Self>, StoreError> {
         for jobs in self.each_key() {
             if self.store().await?.knows_id(&jobs.tenant.name, kind, id).await? {
@@ -169,7 +170,7 @@ impl Jobs {
         Ok(None)
     }
 
-    /// Whether MiniMax shows this key what an id names: a file, a voice, or an H3 task; `None` if it did not say. Free.
+    /// Whether MiniMax knows an id under this key: a file, a voice, or an H3 task; `None` without a clear answer. Free.
     pub async fn sees(&self, kind: RemoteKind, id: &str) -> Option<bool> {
         let api = self.api();
         let seen = async {
@@ -271,7 +272,8 @@ impl Jobs {
         let mut all = HashMap::new();
         for tenant in self.keys_of_payer() {
             for (id, owner) in self.store().await?.owners(principal, &tenant.name, kind, ids).await? {
-                // What a caller has made with one key is the caller's, whatever the other key's records say.
+                // An id that the caller owns under one key is the caller's, even if the records of the other key say
+                // otherwise.
                 let known = all.entry(id).or_insert(owner);
                 if owner == Owner::Principal || *known == Owner::Unknown {
                     *known = owner;
@@ -291,12 +293,12 @@ impl Jobs {
         Ok(false)
     }
 
-    /// The voices that this principal's jobs made and that were not used yet, newest first. Creates no database.
+    /// The unused voices that this principal's jobs made, newest first. Creates no database.
     pub async fn unused_voices(&self, principal: &str) -> Result<Vec<MadeVoice>, StoreError> {
         self.find_unused(Some(principal), None).await
     }
 
-    /// The voice of this id, if a job made it and it was not used yet.
+    /// The voice with this id, if a job made it and no speech has used it.
     pub async fn unused_voice(&self, id: &str) -> Result<Option<MadeVoice>, StoreError> {
         Ok(self.find_unused(None, Some(id)).await?.into_iter().next())
     }
@@ -337,12 +339,12 @@ impl Jobs {
         self.shared.settings.plan_overflow && self.pays_with() == Some(PaysWith::Plan)
     }
 
-    /// What is bought from the balance if the plan refuses it.
+    /// The purchase, if it is bought from the balance when the plan refuses it.
     pub(super) fn overflowing(&self, purchase: Option<Purchase>) -> Option<Purchase> {
         purchase.filter(|_| self.overflows())
     }
 
-    /// What to do about an order that the plan has refused with this code, with when its window starts again; `None` for
+    /// What to do about an order that the plan refused with this code, and when its window starts again; `None` for
     /// another code or a key that is not a plan's.
     pub async fn advice_of_plan(&self, code: Option<i64>) -> Option<String> {
         let why = plan().refusal(code).filter(|_| self.buys_with_plan())?;

@@ -1,8 +1,8 @@
-//! Work that outlives a call: time and money.
+//! Work that outlives a call: it takes time and costs money.
 //!
-//! A job is a row before it is a request. [`start`] writes the row, sends the request once and returns a channel.
-//! A worker of the server takes the job to its end, with or without a watcher. A process that finds an open job of a
-//! dead process adopts it. A caller sees of a job only what has been written.
+//! A job is a row before it is a request. [`start`] writes the row, sends the request once and returns a channel. A
+//! worker takes the job to its end, with or without a watcher. A process that finds an open job of a dead process
+//! adopts it. Callers see only what has been written.
 
 mod cancel;
 pub mod gallery;

@@ -1,4 +1,4 @@
-//! The messages about the ends of jobs, for the part that sends them.
+//! The outbox, for the code that sends its messages.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::store::{Job, Message, Store, StoreError};
 pub struct Outbox(Arc<Store>);
 
 impl Outbox {
-    /// The outbox of these jobs; `None` if there are no records yet. Looking creates none.
+    /// The outbox of these jobs; `None` if there are no records yet. Creates no database.
     pub async fn of(jobs: &Jobs) -> Result<Option<Self>, StoreError> {
         if !jobs.has_records() {
             return Ok(None);
@@ -18,7 +18,7 @@ impl Outbox {
         Ok(Some(Self(Arc::clone(jobs.store().await?))))
     }
 
-    /// Takes messages that are due. Each comes again later, unless it is ended.
+    /// Takes the due messages. Each becomes due again later, unless it is ended.
     pub async fn due(&self) -> Result<Vec<Message>, StoreError> {
         self.0.due_messages().await
     }
@@ -33,7 +33,7 @@ impl Outbox {
         self.0.end_message(&message.id).await
     }
 
-    /// Gives up messages that were not taken for a day. Returns how many.
+    /// Gives up messages that the receiver has not taken within a day. Returns how many.
     pub async fn give_up_old(&self) -> Result<u64, StoreError> {
         self.0.give_up_messages().await
     }

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::store::Job;
 
-/// A job as it changes. Its state is on disk before it is here, except for polls that brought nothing.
+/// A job as it changes. Each state is on disk before it is sent here, except after a failed poll.
 pub type Watch = watch::Receiver<Arc<Job>>;
 
 /// An entry of the registry.
@@ -21,11 +21,11 @@ struct ActiveJob {
 #[derive(Debug)]
 pub(super) struct Registration {
     pub(super) sender: watch::Sender<Arc<Job>>,
-    /// Wakes the worker: the record was changed from elsewhere.
+    /// Wakes the worker when the record was changed from elsewhere.
     pub(super) wake: Arc<Notify>,
 }
 
-/// All active jobs. One worker of one process works on a job, for all calls that wait for it.
+/// All active jobs. A job has one worker, which serves all calls that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     // A std mutex: it is never held across an await.
@@ -61,8 +61,8 @@ impl Registry {
         self.active().remove(id);
     }
 
-    /// Removes a job if `may_leave`. The table is locked in the meantime, so no call subscribes to a channel that is about to
-    /// close.
+    /// Removes a job if `may_leave`. The table stays locked meanwhile, so no call subscribes to a channel that is about
+    /// to close.
     pub(super) fn remove_if(&self, id: &str, may_leave: impl FnOnce() -> bool) -> bool {
         let mut active = self.active();
         let leaves = may_leave();
@@ -72,7 +72,7 @@ impl Registry {
         leaves
     }
 
-    /// Removes the entry of one worker, and not that of a later one.
+    /// Removes the entry of this worker, but not the entry of a later one.
     pub(super) fn remove_own(&self, id: &str, wake: &Arc<Notify>) {
         let mut active = self.active();
         if active.get(id).is_some_and(|active| Arc::ptr_eq(&active.wake, wake)) {
@@ -80,7 +80,7 @@ impl Registry {
         }
     }
 
-    /// Tells the worker that the record was changed, or that a poll is worthwhile now.
+    /// Tells the worker that the record was changed, or that it should poll now.
     pub(super) fn wake(&self, id: &str) {
         if let Some(active) = self.active().get(id) {
             active.wake.notify_one();

@@ -25,7 +25,7 @@ impl Reservation {
         Ok(Self { jobs: jobs.clone(), id, currency })
     }
 
-    /// MiniMax took the request and billed `actual`; without it, or in another currency, the estimate stands.
+    /// MiniMax took the request and billed `actual`. If that is missing or in another currency, the estimate counts.
     pub async fn settle(self, actual: Option<Money>) {
         let actual = actual.filter(|actual| actual.currency() == self.currency);
         self.end(PurchaseState::Settled, actual.map(Money::millionths)).await;
@@ -41,11 +41,11 @@ impl Reservation {
         self.end(PurchaseState::Unknown, None).await;
     }
 
-    /// Until the end is written, the money stays reserved.
+    /// Writes how the purchase ended. Until then, the money stays reserved.
     async fn end(self, state: PurchaseState, actual: Option<i64>) {
         let Self { jobs, id, .. } = self;
         let tracker = jobs.shared.tracker.clone();
-        // In a task of its own, so that a caller who leaves cannot keep it from being written.
+        // In a task of its own, so that it is written even if the caller leaves.
         let written = tracker.spawn(async move {
             let writing = async {
                 let store = jobs.store().await?;
@@ -54,13 +54,13 @@ impl Reservation {
             let trouble = match tokio::time::timeout(PROMPTLY, writing).await {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => "it takes too long".to_owned(),
+                Err(_) => "writing takes too long".to_owned(),
             };
             tracing::error!(
                 id,
                 state = state.as_str(),
                 trouble,
-                "the end of a purchase was not written; it will be"
+                "the end of a purchase could not be written yet; it is retried"
             );
             jobs.shared.spool.keep(Update::Purchase { purchase: id, state, actual }).await;
         });

@@ -1,4 +1,4 @@
-//! Asks the store for the permits of limits that several servers keep together.
+//! Asks the store for permits under the rate limits that several servers share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ where
             match taken {
                 Ok(Ok((grants, servers))) => limiter.grant(&demands, &grants, servers, asked),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "the rate limits of all servers are not known");
+                    tracing::warn!(%error, "the shared rate limits could not be read from the database");
                     limiter.without_store(demands);
                 }
                 Err(_) => limiter.without_store(demands),

@@ -1,4 +1,4 @@
-//! Updates that the store could not take. They are kept in a spool file at once, and a background task retries them.
+//! Retries updates that the store could not take. They go to a spool file first, and a background task retries them.
 //!
 //! An order that MiniMax has taken is paid for, so its task id must not exist in memory alone. While the database is
 //! locked or the disk is full, the [`spool`] has a line for each job or purchase. If this process dies, the next one
@@ -20,13 +20,13 @@ use crate::media::Roots;
 use crate::store::spool::{self, Entry, Update};
 use crate::store::{Job, Store, StoreError, random_id};
 
-/// After this time an update that is not written yet gets its line in the spool.
+/// An update that takes longer than this to write gets a line in the spool.
 pub(super) const PROMPTLY: Duration = Duration::from_secs(1);
 
 /// The first and the longest pause between retries.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// What this process could not write, and what it needs to retry.
+/// The updates that this process could not write, and what it needs to retry them.
 #[derive(Debug)]
 pub(super) struct SpoolRetry {
     pub(super) data_dir: PathBuf,
@@ -74,7 +74,7 @@ impl SpoolRetry {
         }
     }
 
-    /// The database has the update.
+    /// Called when the database has the update.
     pub(super) async fn written(&self, id: &str) {
         let known = self.pending().entries.remove(id).is_some();
         if known {
@@ -106,7 +106,7 @@ impl SpoolRetry {
 
     async fn retry(self: Arc<Self>) {
         let mut pause = PAUSES.0;
-        // The file has what is not written when the server stops.
+        // When the server stops, the spool file has what is not written.
         while self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             self.write_all().await;
             {
@@ -127,7 +127,7 @@ impl SpoolRetry {
             let id = entry.what.id();
             match store.join(&entry).await {
                 Ok(_) => {
-                    tracing::info!(id, "what could not be written is written");
+                    tracing::info!(id, "a delayed update has reached the database");
                     let mut pending = self.pending();
                     if pending.entries.get(id) == Some(&entry) {
                         pending.entries.remove(id);
@@ -169,19 +169,26 @@ impl SpoolRetry {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(file = %place.display(), %error, "what is not recorded cannot be kept here");
+                    tracing::warn!(
+                        file = %place.display(),
+                        %error,
+                        "the spool file cannot be written here"
+                    );
                 }
             }
         }
-        // The log is the last place that keeps what was paid for.
-        tracing::error!(%lines, "known to this process alone: neither the data folder nor the output folder can be written");
+        // The log is the last place that can keep the ids of paid results.
+        tracing::error!(
+            %lines,
+            "these updates are only in memory and in this line: neither the data folder nor the output folder can be written"
+        );
     }
 
     fn spool_folders(&self) -> [PathBuf; 2] {
         spool::folders(&self.data_dir, &self.base_path)
     }
 
-    /// Writes into the database what other processes could not.
+    /// Drains the spool files of other processes.
     pub(super) async fn drain_everywhere(&self, store: &Store) {
         for folder in self.spool_folders() {
             self.drain_folder(store, folder).await;
@@ -189,7 +196,7 @@ impl SpoolRetry {
         self.drain_legacy(store).await;
     }
 
-    /// As [`Self::drain_everywhere`], from the usual place.
+    /// As [`Self::drain_everywhere`], but only from the usual folder.
     pub(super) async fn drain(&self, store: &Store) {
         let [usual, _] = self.spool_folders();
         self.drain_folder(store, usual).await;
@@ -218,21 +225,30 @@ impl SpoolRetry {
             };
             match joined {
                 Ok(0) => {
-                    tracing::info!(file = %known.display(), "what an earlier process could not write is written");
+                    tracing::info!(
+                        file = %known.display(),
+                        "the spooled updates of an earlier process have reached the database"
+                    );
                     let _ = spawn_blocking(move || spool::remove(&path)).await;
                 }
                 Ok(lines) => {
                     let why = format!(
-                        "of its lines, {lines} name no record of this data folder, or were not written by a server of it"
+                        "{lines} of its lines name no record of this data folder, or were not written by one of its servers"
                     );
                     self.leave(path, known, &why).await;
                 }
-                Err(error) => tracing::warn!(file = %path.display(), %error, "it cannot be written yet"),
+                Err(error) => {
+                    tracing::warn!(
+                        file = %path.display(),
+                        %error,
+                        "the updates of a spool file cannot be written yet"
+                    );
+                }
             }
         }
     }
 
-    /// Reads nothing more of a file, and logs that once.
+    /// Leaves a file aside from now on, and logs that once.
     async fn leave(&self, path: PathBuf, known: PathBuf, why: &str) {
         let Ok(path) = spawn_blocking(move || spool::put_back(path, known)).await else { return };
         let file = path.display().to_string();
@@ -241,7 +257,8 @@ impl SpoolRetry {
         }
     }
 
-    /// Reads the files of versions before the spool. They have no MAC, so they count only where no tool can write.
+    /// Drains the files of versions before the spool. They have no MAC, so only files that no tool can write are
+    /// trusted.
     async fn drain_legacy(&self, store: &Store) {
         let (data, output) = (self.data_dir.clone(), self.base_path.clone());
         let roots = self.roots.clone();
@@ -264,27 +281,40 @@ impl SpoolRetry {
         for (path, text) in believed {
             match join_all(store, &text, spool::legacy_entry).await {
                 Ok(0) => {
-                    tracing::info!(file = %path.display(), "what an earlier version could not write is written");
+                    tracing::info!(
+                        file = %path.display(),
+                        "the spooled updates of an earlier version have reached the database"
+                    );
                     let _ = spawn_blocking(move || spool::remove(&path)).await;
                 }
                 Ok(lines) => {
-                    tracing::warn!(file = %path.display(), lines, "lines that are about no record of this data folder");
+                    tracing::warn!(
+                        file = %path.display(),
+                        lines,
+                        "some lines of a spool file name no record of this data folder"
+                    );
                 }
-                Err(error) => tracing::warn!(file = %path.display(), %error, "it cannot be written yet"),
+                Err(error) => {
+                    tracing::warn!(
+                        file = %path.display(),
+                        %error,
+                        "the updates of a spool file cannot be written yet"
+                    );
+                }
             }
         }
         for path in doubtful {
             tracing::warn!(
                 file = %path.display(),
-                "an earlier version may have kept here what it could not record, but other programs or tools can write \
-                 to it, so it is not believed. Look the task_id of each line up with query_video_generation or on \
+                "an earlier version may have kept unrecorded updates here, but other programs or tools can write to this \
+                 file, so it is not trusted. Look up the task_id of each line with query_video_generation or on \
                  MiniMax's billing page, then delete the file"
             );
         }
     }
 }
 
-/// Writes the lines of a file into the database. Returns how many do not belong there.
+/// Writes the lines of a file into the database. Returns how many lines do not belong to it.
 async fn join_all(
     store: &Store,
     text: &str,

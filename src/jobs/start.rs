@@ -26,9 +26,9 @@ pub struct NewJob {
     pub order: Box<dyn Order>,
     /// The model's id.
     pub model: String,
-    /// What it is about, in the caller's words.
+    /// What was ordered, in the caller's words.
     pub prompt: String,
-    /// Where files go; `None` for links alone.
+    /// The folder for files; `None` to return only links.
     pub folder: Option<PathBuf>,
     /// The estimate.
     pub cost: Cost,
@@ -38,7 +38,7 @@ pub struct NewJob {
     pub idempotency_key: Option<String>,
     /// The arguments of the call, as the record keeps them.
     pub arguments: Option<serde_json::Value>,
-    /// Tells this order from others: a hash of the arguments as given.
+    /// A hash of the arguments as given, which identifies the order.
     pub digest: String,
     /// The name of the sealed question that a person has approved.
     pub consent: Option<String>,
@@ -47,7 +47,7 @@ pub struct NewJob {
 /// Writes the record, then sends the request once. The second value is true if a job with the same
 /// `idempotency_key` exists, and nothing was bought.
 ///
-/// Both belong to the server and not to the call, so a caller that leaves now cannot separate them.
+/// Both run in a task of the server, so a caller that leaves cannot stop the job between them.
 pub async fn start(jobs: &Jobs, job: NewJob) -> Result<(Watch, bool), NotBought> {
     let handle = jobs.clone();
     let beginning = telemetry::ordered(async move { begin(&handle, job).await });
@@ -70,7 +70,7 @@ async fn begin(jobs: &Jobs, new: NewJob) -> Result<(Watch, bool), NotBought> {
         consent: new.consent,
     };
     let notice = jobs.notice().await?;
-    // A promised slot lets others pass while the row is written.
+    // A promised slot does not block the queue while the row is written.
     let promised = jobs.api().rate_limiter().announce(order.group()).await;
     let mut job = Job {
         principal,
@@ -101,15 +101,15 @@ pub async fn adopt(jobs: &Jobs, job: Job) -> Result<(Watch, bool), NotBought> {
     adopted.unwrap_or_else(|_| Err(StoreError::stopping(&jobs.shared.settings.data_dir).into()))
 }
 
-/// The job is in the registry before its row exists. Otherwise the search for orphans could find the row first and
-/// take it for a job whose process has died.
+/// Registers the job before its row exists. Otherwise the search for orphans could find the row first and adopt the job
+/// as one whose process has died.
 async fn enter(
     jobs: &Jobs,
     job: Job,
     bought: Option<(Box<dyn Order>, Purchase)>,
 ) -> Result<(Watch, bool), NotBought> {
     let store = jobs.store().await?;
-    // The job of another call with the same key may have moved to the other account since this call began.
+    // Another call with the same key may have moved its job to the other account since this call began.
     if let (Some(key), Some(_)) = (&job.idempotency_key, jobs.pays_with())
         && let Some((watch, _)) = jobs.by_key(&job.principal, key).await?
     {
@@ -184,7 +184,7 @@ fn blank(jobs: &Jobs, kind: Kind) -> Job {
     }
 }
 
-/// The first state of the record: the request leaves as soon as the row is on disk, or it waits in its queue.
+/// The first state of the record: the request leaves as soon as the row is on disk, or waits in its queue.
 fn first_state(promised: &PromisedSlot) -> State {
     State::NEW.after(match promised.why_not() {
         None => Seen::Leaving,

@@ -1,7 +1,7 @@
 //! MiniMax accounts: the server's own key, and keys that callers bring.
 //!
-//! A caller's key is kept in memory only, while there is room or one of its jobs runs. On disk there is only the
-//! account's name. After a restart, the jobs of such a key wait until a caller brings the key again.
+//! A caller's key is kept only in memory, while there is room or one of its jobs runs. The disk has only the account's
+//! name. After a restart, the jobs of such a key wait until a caller brings the key again.
 
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 use crate::api::Client;
 use crate::rate_limit::RateLimiter;
 
-/// How many keys of callers are held at once. The least recently used one makes room unless it has work in progress.
+/// How many callers' keys are held at once. A new key replaces the least recently used one that has no work in
+/// progress.
 const MOST: usize = 128;
 
 /// A MiniMax account: a host and a key.
@@ -20,7 +21,7 @@ pub(super) struct Tenant {
     client: Client,
     /// The host and a fingerprint of the key.
     pub(super) name: String,
-    /// Whether the limits of this account are shared with other servers by now.
+    /// Starts to share the limits of this account with other servers, once.
     sharing: Once,
 }
 
@@ -29,7 +30,7 @@ impl Tenant {
         Self { client, name, sharing: Once::new() }
     }
 
-    /// The client. Its first use begins to share its limits, if it has any to share.
+    /// The client. Its first use starts sharing its rate limits with other servers, if they are to be shared.
     pub(super) fn client(&self, share: impl FnOnce(&Arc<RateLimiter>)) -> &Client {
         let limiter = self.client.rate_limiter();
         if limiter.is_shared() {

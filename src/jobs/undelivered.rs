@@ -1,4 +1,4 @@
-//! Files of this machine that wait for the bucket, in a folder for each job below the data folder.
+//! Files on this machine that wait for the bucket. Each job has a folder for them below the data folder.
 //!
 //! A job's record names its files there. Files stay behind when the process dies after the upload and before the removal, and
 //! when another server has delivered the job from MiniMax's link. A sweep removes them when the job is over and its record does
@@ -18,7 +18,7 @@ use crate::store::{Job, Store};
 /// The folder below the data folder.
 const FOLDER: &str = "undelivered";
 
-/// The time between two sweeps, and how long a folder stays at least after its last change.
+/// The time between two sweeps, and the shortest time that a folder stays after its last change.
 const EVERY: Duration = Duration::from_hours(1);
 
 /// The folder in which files of a job wait.
@@ -26,7 +26,7 @@ pub(super) fn folder_of(data_dir: &Path, job: &str) -> PathBuf {
     data_dir.join(FOLDER).join(job)
 }
 
-/// Makes a folder of [`folder_of`].
+/// Creates a folder of [`folder_of`] and its parent, for this user only.
 pub(super) fn make(folder: &Path) -> io::Result<()> {
     if let Some(root) = folder.parent() {
         private::folder(root)?;
@@ -41,13 +41,13 @@ pub(super) async fn discard(files: impl IntoIterator<Item = PathBuf>) {
             tracing::info!(%error, file = %file.display(), "a delivered file stays on the disk");
         }
         if let Some(folder) = file.parent() {
-            // Fails while it has files.
+            // Fails while the folder has files.
             let _ = tokio::fs::remove_dir(folder).await;
         }
     }
 }
 
-/// Removes what is not needed any more, now and every hour.
+/// Removes folders that are no longer needed, now and every hour.
 pub(super) async fn sweep_often(data_dir: PathBuf, store: Arc<Store>) {
     loop {
         sweep(&data_dir, &store, EVERY).await;
@@ -59,7 +59,7 @@ async fn sweep(data_dir: &Path, store: &Store, least: Duration) {
     let root = data_dir.join(FOLDER);
     let found = spawn_blocking(move || old_folders(&root, least)).await.unwrap_or_default();
     for (id, folder) in found {
-        // A job that is not in the records stays: they may be those of another database.
+        // The folder of a job that is not in the records stays: it may belong to another database.
         let Ok(Some(job)) = store.of_anybody(&id).await else { continue };
         if is_needed(&job, &folder) {
             continue;
@@ -76,7 +76,7 @@ async fn sweep(data_dir: &Path, store: &Store, least: Duration) {
     }
 }
 
-/// The folders that were not changed for so long, each with its job.
+/// The folders that have not changed for at least this long, each with the id of its job.
 fn old_folders(root: &Path, least: Duration) -> Vec<(String, PathBuf)> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let old = entries.filter_map(|entry| {

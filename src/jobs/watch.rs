@@ -16,7 +16,7 @@ use crate::store::{Job, JobFile, Search, Seen, State, Store, StoreError};
 /// The time between two renewals, a third of a lease.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// The same with a database server, where a renewal is cheap and other servers wait for the jobs of one that ends.
+/// The same with PostgreSQL, where a renewal is cheap, and other servers wait to adopt the jobs of a server that dies.
 const SHARED_PAUSE: Duration = Duration::from_secs(1);
 
 /// The pause between searches through all jobs, as a multiple of the time that the last search took.
@@ -25,13 +25,13 @@ const REST: u32 = 50;
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
 impl Jobs {
-    /// The job as it changes. Resumes what can still be had: files that did not reach the disk, links that have
+    /// The job as it changes. Resumes what can still be delivered: files that did not reach the disk, links that have
     /// expired, tasks that are no longer polled.
     pub async fn watch(&self, principal: &str, id: &str) -> Result<Option<Watch>, StoreError> {
         self.watch_or_resume(principal, id, false).await
     }
 
-    /// As [`Self::watch`], for a caller who names the task itself: that resumes a cancelled job too.
+    /// As [`Self::watch`], for a caller who names the task. This also resumes a cancelled job.
     pub async fn watch_task(&self, principal: &str, id: &str) -> Result<Option<Watch>, StoreError> {
         self.watch_or_resume(principal, id, true).await
     }
@@ -71,7 +71,7 @@ impl Jobs {
         }
     }
 
-    /// The channel of a job: that of its worker, or of a new worker. A job that is over has a channel without one.
+    /// The channel of a job's worker, which is started if there is none. The channel of an ended job has no worker.
     pub(super) fn channel(&self, job: Job) -> Watch {
         if let Some(known) = self.shared.registry.find(&job.id) {
             return known;
@@ -90,11 +90,11 @@ impl Jobs {
         }
     }
 
-    /// Renews the lease of this process until its jobs are handed over. That comes after the last paid request in flight,
-    /// which may outlast the order to stop by minutes.
+    /// Renews the lease of this process until its jobs are handed over. That happens after the last paid request in
+    /// flight, which may be minutes after the server was told to stop.
     pub(super) async fn renew_lease(self, store: Arc<Store>) {
         loop {
-            // With a file, only a search for open jobs reads the row.
+            // With SQLite, other processes read the row only to find open jobs.
             let is_needed = store.is_shared() || self.shared.registry.len() > 0;
             if is_needed {
                 match store.renew().await {
@@ -122,14 +122,14 @@ impl Jobs {
                 if begun >= next_search {
                     let active = self.shared.registry.ids();
                     self.adopt_from(&store, Search::All, active, &mut unreadable).await;
-                    // With SQLite, each start does this.
+                    // With SQLite, once at each start is enough.
                     if (store.is_shared() || is_first)
                         && let Err(error) = store.forget_processes().await
                     {
                         tracing::warn!(%error, "the rows of old processes were not removed");
                     }
                     is_first = false;
-                    // It reads every open job, so many of them make it rare.
+                    // The search reads every open job, so it runs more rarely the longer it takes.
                     next_search = Instant::now() + (begun.elapsed() * REST).clamp(pause, LONGEST_REST);
                 }
             }
@@ -141,7 +141,7 @@ impl Jobs {
         }
     }
 
-    /// Takes over what is due in all accounts, except the jobs in `known`.
+    /// Adopts the due jobs of all accounts, except those in `known`.
     async fn adopt_from(
         &self,
         store: &Store,
@@ -152,12 +152,12 @@ impl Jobs {
         let mut known: Vec<_> = known.into_iter().chain(unreadable.iter().cloned()).collect();
         for jobs in self.of_each_tenant() {
             if let Err(error) = jobs.adopt_open(store, search, &mut known, unreadable).await {
-                tracing::warn!(%error, "open jobs cannot be taken over");
+                tracing::warn!(%error, "open jobs cannot be adopted");
             }
         }
     }
 
-    /// Takes over what is due, a batch at a time. Adds to `known` what the search would find again.
+    /// Adopts due jobs, a batch at a time. Adds to `known` the jobs that the search would find again.
     async fn adopt_open(
         &self,
         store: &Store,
@@ -183,7 +183,7 @@ impl Jobs {
                         drop(self.work_on(&self.shared.spool.amend(job)));
                     }
                     Err(error) => {
-                        tracing::warn!(job = id, %error, "an open job cannot be taken over");
+                        tracing::warn!(job = id, %error, "an open job cannot be adopted");
                         // A later try by this process would fail too.
                         if error.is_unreadable() {
                             unreadable.insert(id);

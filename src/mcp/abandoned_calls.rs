@@ -1,8 +1,8 @@
 //! Calls whose callers leave before the answer comes.
 //!
-//! A call that is billed at once and starts no job, such as a chat, runs to its end after its connection has ended. Its
-//! answer is kept, and the next identical call gets it for free. A caller who cancels a call and stays connected wants no
-//! answer: a stream is cut off, which saves what has not been generated yet, and a queued request leaves the queue.
+//! A call that is billed at once and starts no job, such as a chat, still runs to its end when its connection ends. Its
+//! answer is kept, and the next identical call gets it for free. A caller who cancels a call and stays connected wants
+//! no answer: a stream is cut off, which saves the cost of the rest, and a queued request leaves the queue.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,15 +22,16 @@ use crate::mcp::progress;
 use crate::result;
 use crate::result::job_view::ASK_USER;
 
-/// The connection of a request, cancelled when the connection ends. A transport whose clients can cancel a call and stay
-/// connected puts one into each request's extensions. Without one, a remote caller that cancels counts as gone.
+/// The connection of a request, cancelled when the connection ends. A transport whose clients can cancel a call and
+/// stay connected puts one into each request's extensions. Without a connection, a remote caller who cancels counts as
+/// gone.
 #[derive(Debug, Clone)]
 pub struct Connection(pub CancellationToken);
 
 /// The abandoned calls that still run, by account and digest. A channel closes when its call has ended.
 type Running = HashMap<(String, Answer), watch::Receiver<()>>;
 
-/// Calls that run on after their callers have left.
+/// The calls that continue although their callers have left.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AbandonedCalls(Arc<Mutex<Running>>);
 
@@ -46,11 +47,11 @@ pub(super) struct BilledCall<'a> {
 
 impl AbandonedCalls {
     fn table(&self) -> MutexGuard<'_, Running> {
-        // A panic elsewhere leaves the channels valid.
+        // The channels stay usable after a panic elsewhere.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the work of a call. If the caller leaves, the work goes on, and its answer is kept.
+    /// Does the work of a call. If the caller leaves, the work continues, and its answer is kept.
     pub(super) async fn run<F>(
         &self,
         billed: BilledCall<'_>,
@@ -69,14 +70,14 @@ impl AbandonedCalls {
             return Err(caller_left());
         }
         let (left, connection) = (call.ct.clone(), call.extensions.get::<Connection>().cloned());
-        // Cancels the work if the caller does not want it. The end of the connection does not.
+        // Cancelled only if the caller no longer wants the result, not when the connection ends.
         let unwanted = CancellationToken::new();
         call.ct = unwanted.clone();
         let mut work = Box::pin(work(call));
         tokio::select! {
             biased;
             answer = &mut work => {
-                // The caller may have left in the very moment of the answer.
+                // The caller may have left just as the answer came.
                 if left.is_cancelled() {
                     keep(billed.jobs, &key, &answer, false).await;
                 }
@@ -102,7 +103,7 @@ impl AbandonedCalls {
         Err(caller_left())
     }
 
-    /// The answer to an identical call whose caller left. Waits for it while that call still runs. `None` if there was no
+    /// The answer to an identical call whose caller left. If that call still runs, waits for it. `None` if there was no
     /// such call, or it got no answer.
     async fn kept_answer(
         &self,
@@ -125,7 +126,7 @@ impl AbandonedCalls {
         let kept = match billed.jobs.kept_answer(key).await {
             Ok(kept) => kept?,
             Err(error) => {
-                tracing::warn!(%error, "whether an answer waits for this call cannot be read");
+                tracing::warn!(%error, "the kept answers could not be read");
                 return None;
             }
         };
@@ -158,8 +159,8 @@ async fn keep(jobs: &Jobs, key: &Answer, answer: &Result<CallToolResponse, Error
         Err(error) => Err(error.to_string()),
     };
     match written {
-        Ok(()) => tracing::info!("a caller left before an answer came; the same call again gets it"),
-        Err(error) => tracing::error!(error, "an answer that was paid for and not heard was not kept"),
+        Ok(()) => tracing::info!("a caller left before the answer came; the next identical call gets it"),
+        Err(error) => tracing::error!(error, "a paid answer whose caller had left could not be kept"),
     }
 }
 
@@ -167,8 +168,8 @@ fn caller_left() -> ErrorData {
     ErrorData::internal_error("the client has left; the same call again returns the answer", None)
 }
 
-/// Whether an answer is worth keeping. A refusal that cost nothing is not, because the next call may succeed. What may
-/// have been billed is, so that a person decides whether to buy it again.
+/// Whether an answer is worth keeping. A refusal that cost nothing is not, because the next call may succeed. An error
+/// after a call that may have been billed is, so that a person decides whether to buy again.
 fn is_worth_something(result: &CallToolResult) -> bool {
     let part = |pointer: &str| {
         let content = result.structured_content.as_ref();

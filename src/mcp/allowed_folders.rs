@@ -1,8 +1,8 @@
-//! The folders that tools may read and write, and what the client on this machine adds to them: the folders that it has
-//! open, which the specification calls roots.
+//! The folders that tools may read and write. A client on this machine adds the folders that it has open, which the
+//! specification calls roots.
 //!
 //! The client is asked once, and again when it says that its folders have changed. A call waits for the answer only if
-//! it names a path that is not allowed otherwise, and not for long. Clients over HTTP are never asked: their paths mean
+//! it names a path that is not allowed otherwise, and only briefly. Clients over HTTP are never asked: their paths mean
 //! nothing on this machine.
 
 #![expect(deprecated, reason = "the newest revision deprecates roots, and clients still have them")]
@@ -28,10 +28,10 @@ use crate::media::Roots;
 /// How long the client may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long calls wait for an answer, from the question on.
+/// How long calls wait for the answer, counted from the question.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// The name of the question, where it is the result of a call.
+/// The name of the question when it is the result of a call.
 const ASKED: &str = "roots";
 
 /// Whether the client has named its folders.
@@ -41,9 +41,9 @@ enum Answer {
     None,
     /// It was asked at this time: for the first time, or again because its folders have changed.
     Awaited { since: Instant, again: bool },
-    /// It answered, or it cannot.
+    /// It answered, or failed to.
     Over,
-    /// The question was the result of a call, and its next call has the answer.
+    /// The question was the result of a call. The client's next call brings the answer.
     Told,
 }
 
@@ -59,7 +59,7 @@ struct Client {
     answer: watch::Sender<Answer>,
     /// Set when the folders have changed since the last question.
     changed: AtomicBool,
-    /// Held while a question is out, so that answers cannot overtake each other.
+    /// Held while a question is open, so that answers cannot overtake each other.
     asking: Mutex<()>,
 }
 
@@ -86,8 +86,8 @@ impl AllowedFolders {
         }
     }
 
-    /// Notes that the client has announced a change of its folders. Called while the notification is read: requests are
-    /// handled beside notifications, and a call that was sent after this one must not see the folders of before.
+    /// Notes that the client has announced a change of its folders. Called as soon as the notification is read.
+    /// Requests are handled concurrently, and a call that was sent after the notification must not use the old folders.
     pub(crate) fn changed(&self) {
         self.client.answer.send_if_modified(|answer| {
             *answer = match answer {
@@ -108,7 +108,7 @@ impl AllowedFolders {
         self.ask(peer).await;
     }
 
-    /// Notes that the client is asked now. False if it was asked before.
+    /// Notes that the client is being asked. False if it was asked before.
     fn claim(&self) -> bool {
         self.client.answer.send_if_modified(|answer| {
             let first = *answer == Answer::None;
@@ -131,10 +131,10 @@ impl AllowedFolders {
         let answer = async { peer.send_request_with_option(request, options).await?.await_response().await };
         match answer.await {
             Ok(ClientResult::ListRootsResult(named)) => self.open(named).await,
-            Ok(_) => tracing::info!("the client answered roots/list with something else"),
+            Ok(_) => tracing::info!("the client's answer to roots/list could not be read"),
             Err(error) => tracing::info!(%error, "the client did not name its folders"),
         }
-        // The answer to a question from before a change ends no wait.
+        // An answer from before the latest change must not end the wait.
         self.client.answer.send_if_modified(|answer| {
             let current = !self.client.changed.load(Ordering::Acquire);
             if current {
@@ -168,11 +168,11 @@ impl AllowedFolders {
         let Some(answer) = responses.as_mut().and_then(|all| all.remove(ASKED)) else { return };
         match serde_json::from_value(answer) {
             Ok(named) => self.open(named).await,
-            Err(error) => tracing::info!(%error, "the client answered roots/list with something else"),
+            Err(error) => tracing::info!(%error, "the client's answer to roots/list could not be read"),
         }
     }
 
-    /// Whether a file or a folder for results at this path is allowed, by what is known now.
+    /// Whether a file or a folder for results at this path is allowed, as far as is known now.
     pub(crate) async fn allow(&self, path: &Path) -> bool {
         let (roots, path) = (Arc::clone(&self.roots), path.to_owned());
         spawn_blocking(move || roots.allow(&path)).await.unwrap_or_default()

@@ -1,7 +1,7 @@
-//! MCP Apps: which clients get the viewer, and what they get.
+//! MCP Apps: which clients get the viewer, and what it adds to their messages.
 //!
-//! A client that does not declare the extension gets the same bytes as before. So does one whose protocol revision has
-//! no `_meta` in tools, because it has no structured results either, and the viewer needs both.
+//! A client that does not declare the extension gets the same bytes as without it. So does a client whose protocol
+//! revision has no `_meta` in tools: it has no structured results either, and the viewer needs both.
 
 use rmcp::RoleServer;
 use rmcp::model::ServerCapabilities;

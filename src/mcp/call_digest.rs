@@ -6,7 +6,7 @@ use rmcp::service::RequestContext;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Arguments that do not say what is ordered.
+/// Arguments that do not change what is ordered.
 const HOW_TO_WAIT: &[&str] = &["wait_seconds", "async_mode", "idempotency_key"];
 
 /// Longer arguments, in bytes of JSON, are not kept.
@@ -32,7 +32,7 @@ impl CallDigest {
     }
 }
 
-/// The arguments of a call, so that the same can be ordered again. `None` if they are too long.
+/// The arguments of a call, so that it can be repeated. `None` if they are too long.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CallArguments(pub(crate) Option<Value>);
 

@@ -9,13 +9,14 @@ use crate::money::Money;
 pub struct Caller {
     /// The owner of jobs, files and conversations. A principal sees only its own.
     pub principal: String,
-    /// May be at another machine: paths of this one mean nothing there, and results are links.
+    /// Whether the caller may be at another machine, where paths of this machine mean nothing. Its results are links.
     pub remote: bool,
-    /// The server knows no other caller, so what no principal owns at MiniMax belongs to this one.
+    /// Whether the server knows no other caller. Then everything at MiniMax that no principal owns belongs to this
+    /// caller.
     pub is_only_one: bool,
-    /// The toolsets that the caller may use; `None` for all that the server offers.
+    /// The toolsets that the caller may use; `None` for all toolsets that the server offers.
     pub toolsets: Option<Vec<Toolset>>,
-    /// The tools that the request chooses among those; `None` for all of them.
+    /// The tools that the request chooses among the allowed ones; `None` for all of them.
     pub tools: Option<Vec<&'static str>>,
     /// What the caller may spend in 24 hours.
     pub budget_day: Option<Money>,
@@ -40,12 +41,13 @@ impl Caller {
         }
     }
 
-    /// A caller at another machine, with everything that is on offer.
+    /// A caller at another machine who may use every tool.
     pub fn remote(principal: impl Into<String>) -> Self {
         Self { principal: principal.into(), remote: true, ..Self::owner() }
     }
 
-    /// The name that limits are counted under: a token, whatever keys come with it. Without tokens, all callers share one.
+    /// The name under which limits are counted: the token, whatever key comes with it. Without tokens, all callers
+    /// share one name.
     pub fn limited_as(&self) -> &str {
         match self.principal.split_once("+key:") {
             Some((token, _)) => token,

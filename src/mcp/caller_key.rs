@@ -1,8 +1,8 @@
-//! MiniMax keys that callers bring, each its own.
+//! The MiniMax keys that callers bring.
 //!
-//! With MINIMAX_MCP_CALLER_KEYS, a request over HTTP buys with the key that it brings or not at all; the server's own
-//! key is never used for it. The key is taken out of the request before anything can log the request, and is kept in
-//! memory only.
+//! With MINIMAX_MCP_CALLER_KEYS, a request over HTTP buys with the key that it brings, or not at all: the server's own
+//! key is never used for it. The key is removed from the request before anything can log it, and is kept only in
+//! memory.
 
 use http::{HeaderMap, HeaderName};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -24,12 +24,12 @@ pub enum CallerKey {
     Given {
         /// The key.
         key: SecretString,
-        /// A hash that tells it from other keys without revealing it.
+        /// A hash that identifies the key without revealing it.
         fingerprint: String,
     },
-    /// The caller had to bring one, and brought none that is valid.
+    /// The caller had to bring a key, and brought no valid one.
     Missing,
-    /// The caller brought one to a server that buys with its own.
+    /// The caller brought a key to a server that buys with its own.
     Unwanted,
 }
 
@@ -54,7 +54,7 @@ impl CallerKey {
     /// The header that holds the key.
     pub const HEADER: HeaderName = HeaderName::from_static("x-minimax-api-key");
 
-    /// Takes the key out of a request's headers. `None` where the server's own key pays.
+    /// Takes the key out of a request's headers. `None` if the server's own key pays.
     pub fn take(headers: &mut HeaderMap, wanted: bool) -> Option<Self> {
         let mut given = headers.get_all(Self::HEADER).iter();
         let (first, second) = (given.next().cloned(), given.next().is_some());
@@ -63,7 +63,7 @@ impl CallerKey {
             return first.map(|_| Self::Unwanted);
         }
         let only = first.filter(|_| !second);
-        // Clients leave quotes and placeholders in headers as in settings.
+        // Clients leave quotes and placeholders in headers, as users do in settings.
         let key = only.as_ref().and_then(|value| read_key(value.to_str().ok()?).ok());
         let key = key.filter(|key| key.len() <= LONGEST);
         Some(key.map_or(Self::Missing, |key| Self::of(&key)))
@@ -76,7 +76,7 @@ impl CallerKey {
         Self::Given { key: key.into(), fingerprint }
     }
 
-    /// The principal of such a request: one for each key, and for each named caller with that key.
+    /// The principal of a request with this key. Each key has its own, and so has each named caller with that key.
     pub fn principal(&self, caller: &str) -> String {
         let fingerprint = match self {
             Self::Given { fingerprint, .. } => fingerprint,
@@ -92,7 +92,7 @@ impl CallerKey {
 }
 
 impl Payer {
-    /// What the basis of a price says about the key, where there are two.
+    /// What the basis of a price says about the key, if the server has two.
     pub(crate) fn words(self) -> Option<&'static str> {
         match self {
             Self::Plan => Some(PaysWith::Plan.words()),
@@ -113,8 +113,8 @@ impl From<Option<PaysWith>> for Payer {
     }
 }
 
-/// The account of a key at this host. A task can be polled only with the account that bought it. The name has a
-/// fingerprint of the key and not the key itself.
+/// The name of a key's account at this host, with a fingerprint of the key. A task can be polled only with the account
+/// that bought it.
 pub(crate) fn account_of(config: &Config, key: Option<&SecretString>) -> String {
     let Some(key) = key else { return config.account.clone() };
     let fingerprint = Sha256::digest(key.expose_secret());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_one_key_is_none() {
+    fn a_header_that_is_not_exactly_one_key_counts_as_missing() {
         let long = "x".repeat(LONGEST + 1);
         for values in [&[][..], &[""], &["  "], &["sk-one sk-two"], &["sk-one", "sk-one"], &[&long]] {
             assert!(matches!(taken(values, true).0, Some(CallerKey::Missing)), "{values:?}");

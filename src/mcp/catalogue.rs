@@ -1,9 +1,10 @@
 //! The catalogue: every tool, prompt and table that a server can offer, as data.
 //!
-//! A tool keeps its [`ToolSpec`] in its own file, so nothing in this folder has to know a tool by its name.
+//! A tool's [`ToolSpec`] is in the tool's own file, so nothing in this folder refers to a tool by name.
 //!
-//! Making the schemas of all tools takes longer than everything else before the first response. So the list that clients
-//! see is a file, which a test compares with the code, and the code of a tool makes its schemas when the tool is called.
+//! Making the schemas of all tools would take longer than everything else before the first response. So the list that
+//! clients see is a file, which a test compares with the code, and a tool's schemas are made when a tool of its file is
+//! first called.
 
 use std::sync::{Arc, OnceLock};
 
@@ -33,9 +34,9 @@ pub enum Billing {
 /// What hosts with MCP Apps show of a tool's results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// The text, as other hosts do.
+    /// The text, as in other hosts.
     AsText,
-    /// The viewer too.
+    /// The text and the viewer.
     InViewer,
 }
 
@@ -52,15 +53,15 @@ pub struct ToolSpec {
     pub slow: bool,
     /// It uses the loudspeaker of the server's machine.
     pub local_only: bool,
-    /// Callers at other machines have a use for it.
+    /// It is useful to callers at other machines.
     pub remote: bool,
     /// What hosts with MCP Apps show of its results.
     pub shown: Shown,
-    /// The arguments with the ids of what it makes, which do not exist yet.
+    /// The arguments that name the things it makes. Those ids do not exist yet at MiniMax.
     pub makes: &'static [&'static str],
     /// Names that other MiniMax servers give it; accepted in a call and never listed.
     pub aliases: &'static [&'static str],
-    /// The longest strings of its arguments, in characters, where the tool has bounds of its own.
+    /// The longest strings of its arguments, in characters, if they differ from the usual bounds.
     pub lengths: &'static [(&'static str, u64)],
     /// Turns arguments in the style of other APIs into ours, before they are validated.
     pub normalize: Option<fn(JsonObject) -> JsonObject>,
@@ -101,10 +102,10 @@ pub(crate) struct PromptTemplate {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) description: &'static str,
-    /// Tools without which the prompt leads nowhere; it is offered only with all of them.
+    /// The tools that the prompt needs. It is offered only to callers of all of them.
     pub(crate) tools: &'static [&'static str],
-    /// Name and description. The first is what the prompt is about, because clients put a whole input line there. All are
-    /// optional: the prompt has the model ask for what it needs.
+    /// Names and descriptions. The first is the subject of the prompt, because clients put a whole input line there.
+    /// All are optional: the prompt tells the model to ask for what is missing.
     pub(crate) arguments: &'static [(&'static str, &'static str)],
     pub(crate) lines: &'static [Line],
 }
@@ -112,11 +113,11 @@ pub(crate) struct PromptTemplate {
 /// A line of a prompt. `{name}` stands for an argument.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Line {
-    /// Always said.
+    /// Always included.
     Always(&'static str),
-    /// Said if this argument was given.
+    /// Included if this argument was given.
     Given(&'static str, &'static str),
-    /// Said if it was not.
+    /// Included if this argument was not given.
     Missing(&'static str, &'static str),
 }
 
@@ -129,7 +130,7 @@ pub(crate) struct Completion {
     pub(crate) values: fn() -> Vec<String>,
 }
 
-/// Reads a table for the caller that `S` serves.
+/// Reads a table for the caller of the server `S`.
 pub(crate) type ReadTable<S> = for<'a> fn(&'a S) -> BoxFuture<'a, Result<Value, ToolError>>;
 
 /// A resource that shows the same as a tool.
@@ -158,7 +159,7 @@ struct Family<S> {
 #[derive(Debug)]
 struct Made<S> {
     router: ToolRouter<S>,
-    /// Input schemas that calls are checked against, with the parameters that are accepted and not shown.
+    /// The input schemas that calls are checked against. They include parameters that are accepted but not shown.
     accepted: schema::Accepted,
 }
 
@@ -184,7 +185,7 @@ pub struct Catalogue<S> {
     families: Vec<Family<S>>,
     /// The tools as a client sees them, by name: what [`Catalogue::made`] returns, in JSON.
     list: &'static str,
-    /// The tools that the settings leave in.
+    /// The tools that the settings allow.
     offered: Vec<&'static ToolSpec>,
     pub(crate) prompts: &'static [PromptTemplate],
     pub(crate) completions: &'static [Completion],
@@ -192,7 +193,7 @@ pub struct Catalogue<S> {
 }
 
 impl<S: Send + Sync + 'static> Catalogue<S> {
-    /// Collects toolboxes. `list` is what they make.
+    /// A catalogue of these toolboxes. `list` is the JSON of the tools that they make.
     pub(crate) fn new(
         instructions: &'static str,
         toolboxes: Vec<Toolbox<S>>,
@@ -209,7 +210,7 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
         Self { instructions, families, list, offered, prompts, completions, tables }
     }
 
-    /// Leaves out what the settings do not want.
+    /// Removes the tools that the settings do not allow.
     #[must_use]
     pub(crate) fn narrowed(mut self, config: &Config) -> Self {
         let mut offered = std::mem::take(&mut self.offered);
@@ -245,12 +246,12 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
         self.all_listed().iter().any(|tool| tool.name == name && tool.changes_nothing())
     }
 
-    /// The specs of the tools that are left in.
+    /// The specs of the allowed tools.
     pub(crate) fn offered(&self) -> impl Iterator<Item = &'static ToolSpec> {
         self.offered.iter().copied()
     }
 
-    /// Whether a tool is left in.
+    /// Whether the settings allow a tool.
     pub(crate) fn offers(&self, name: &str) -> bool {
         self.offered().any(|spec| spec.name == name)
     }
@@ -269,12 +270,12 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
         tools
     }
 
-    /// One tool as a client sees it, if it is left in.
+    /// One tool as its code makes it, if the settings allow it.
     pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
         self.offers(name).then(|| self.family(name)?.made().router.get(name)).flatten()
     }
 
-    /// Calls a tool that is left in.
+    /// Calls a tool, if the settings allow it.
     pub(crate) async fn call(&self, call: ToolCallContext<'_, S>) -> Result<CallToolResponse, ErrorData> {
         match self.family(call.name()).filter(|_| self.offers(call.name())) {
             Some(family) => family.made().router.call(call).await,
@@ -296,7 +297,7 @@ impl<S: Send + Sync + 'static> Catalogue<S> {
         self.specs().find(|spec| spec.name == name).map(|spec| spec.toolset)
     }
 
-    /// The tool that a call means: by its listed name, or by that of another server.
+    /// The tool that a call names, by its listed name or by the name that another server gives it.
     pub(crate) fn find(&self, name: &str) -> Option<&'static ToolSpec> {
         let by_alias = || self.specs().find(|spec| spec.aliases.contains(&name));
         self.specs().find(|spec| spec.name == name).or_else(by_alias)

@@ -1,7 +1,7 @@
 //! The tools that one request chooses: toolsets, single tools, or only those that change nothing.
 //!
-//! A choice narrows what the caller may use and never adds to it. Names that exist and that this caller may not use
-//! are left out without an error, so that one configuration of a client serves callers with different rights.
+//! A choice only narrows what the caller may use. Names that exist but that this caller may not use are ignored without
+//! an error, so that one client configuration serves callers with different rights.
 
 use crate::config::Toolset;
 use crate::mcp::catalogue::{Catalogue, ToolSpec};

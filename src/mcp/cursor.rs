@@ -1,6 +1,6 @@
-//! Cursors of lists: a place in a list, marked so that only a cursor that the list gave is accepted.
+//! Cursors of lists: a place in a list, with a mark by which the list recognizes its own cursors.
 //!
-//! A client that sends another one gets an error. Any page in its place would show rows twice or hide them.
+//! A client that sends any other cursor gets an error, because an arbitrary page would repeat rows or skip them.
 
 use data_encoding::HEXLOWER;
 use rmcp::ErrorData;
@@ -20,7 +20,7 @@ pub(crate) fn place<'a>(list: &str, cursor: &'a str) -> Option<&'a str> {
     (given == mark(list, place)).then_some(place)
 }
 
-/// As [`place`], for the `cursor` of a tool with the name of the list. `read` reads the place.
+/// As [`place`], for the argument `cursor` of the tool that the list is named after. `read` parses the place.
 pub(crate) fn read<T>(
     list: &str,
     cursor: &str,
@@ -32,7 +32,7 @@ pub(crate) fn read<T>(
     })
 }
 
-/// Refuses a cursor for a list of the protocol that has one page only.
+/// Refuses a cursor for a list of the protocol that has only one page.
 pub(crate) fn only_page(page: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
     match page.and_then(|page| page.cursor).filter(|cursor| !cursor.is_empty()) {
         Some(_) => Err(unknown()),
@@ -46,7 +46,7 @@ pub(crate) fn unknown() -> ErrorData {
     ErrorData::invalid_params(text, None)
 }
 
-/// Part of a hash: enough to tell a cursor from a text that only looks like one. It keeps no secret.
+/// Part of a hash, enough to tell a cursor from a text that only looks like one. It protects nothing secret.
 fn mark(list: &str, place: &str) -> String {
     let hash = Sha256::digest(format!("{list}\n{place}"));
     HEXLOWER.encode(hash.get(..4).unwrap_or_default())

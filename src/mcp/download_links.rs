@@ -1,4 +1,4 @@
-//! Signed download links to results, for remote callers: each is good for one file and expires.
+//! Signed download links to results, for remote callers. A link leads to one file, and expires.
 
 use std::sync::OnceLock;
 
@@ -12,13 +12,13 @@ use crate::jobs::{Jobs, OnDisk};
 use crate::mcp::caller::Caller;
 use crate::media::Source;
 
-/// How long a link is good, in milliseconds. `get_job` gives a fresh one.
+/// How long a link is valid, in milliseconds. `get_job` gives a new one.
 const LIFE: i64 = 24 * 3_600_000;
 
-/// By how much the clocks of two servers on a folder may differ.
+/// By how much the clocks of two servers that share a data folder may differ, in milliseconds.
 const LEEWAY: i64 = 60_000;
 
-/// Where this server can be reached, and what its links are signed with.
+/// The address of this server and the key that signs its links.
 #[derive(Debug)]
 pub(crate) struct DownloadLinks {
     base: String,
@@ -29,18 +29,18 @@ pub(crate) struct DownloadLinks {
 /// The file behind a link.
 #[derive(Debug)]
 pub struct Linked {
-    /// What the record says of it.
+    /// The file as its record describes it.
     pub record: OnDisk,
     /// The content, as an open file.
     pub content: Source,
-    /// The name that limits of its owner are counted under.
+    /// The name under which its owner's limits are counted.
     pub limited_as: String,
 }
 
-/// Why there is nothing behind a link.
+/// Why a link leads to no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkProblem {
-    /// It was not made here, or was changed.
+    /// This server did not make it, or it was changed.
     Foreign,
     /// It has expired.
     Ended,
@@ -79,7 +79,7 @@ impl DownloadLinks {
         match self.mac(job, &name, expires).map(|mac| mac.verify_slice(&given).is_ok()) {
             None => Err(LinkProblem::Records),
             Some(false) => Err(LinkProblem::Foreign),
-            // A link that ends later than a fresh one was made while the clock was wrong.
+            // A link that expires later than a new one would was made while the clock was wrong.
             Some(true) if !(at / 1000 + 1..=(at + LIFE + LEEWAY) / 1000).contains(&expires) => {
                 Err(LinkProblem::Ended)
             }
@@ -87,7 +87,7 @@ impl DownloadLinks {
         }
     }
 
-    /// Reads the signing key, once. Without records there is nothing to link to.
+    /// Reads the signing key, once. If the records cannot be read, there is nothing to link to.
     pub(crate) async fn prepare(&self, jobs: &Jobs) {
         if self.key.get().is_none()
             && let Ok(secret) = jobs.seal_key().await
@@ -97,7 +97,7 @@ impl DownloadLinks {
         }
     }
 
-    /// The file behind a link that a server on this data folder made: as it was recorded, or not at all.
+    /// The file behind a link that a server on this data folder made, but only if it is as it was recorded.
     pub(crate) async fn open(
         &self,
         jobs: &Jobs,
@@ -125,7 +125,7 @@ impl DownloadLinks {
     }
 }
 
-/// The content of a recorded file, if it is as it was written.
+/// The content of a recorded file, if it has not changed since it was written.
 pub(crate) async fn intact(jobs: &Jobs, kept: &VerifiedFiles, saved: &OnDisk) -> Result<Source, LinkProblem> {
     let OnDisk { path, object, bytes, sha256, .. } = saved;
     let Some(object) = object else {

@@ -59,7 +59,7 @@ pub enum ToolError {
     Argument {
         /// The parameter's name in the schema.
         field: String,
-        /// The rule and the legal values.
+        /// The rule and the allowed values.
         problem: String,
     },
 
@@ -68,7 +68,7 @@ pub enum ToolError {
     Arguments {
         /// The tool.
         tool: String,
-        /// What is wrong, and the legal values.
+        /// What is wrong, and the allowed values.
         problem: String,
     },
 
@@ -99,7 +99,7 @@ pub enum ToolError {
         advice: String,
     },
 
-    /// The caller's own rate is used up.
+    /// The caller has reached its rate of calls.
     #[error(
         "the token `{name}` has made its {rate} tool calls of this minute; its next call is accepted in {seconds} s, so \
          nothing was done or billed"
@@ -113,12 +113,12 @@ pub enum ToolError {
         seconds: u64,
     },
 
-    /// The caller has as much work on media in progress as it may.
+    /// The caller has reached its limit of calls that read media.
     #[error(
         "{places} calls of this caller are already reading media, which is the limit, so nothing was done or billed"
     )]
     Busy {
-        /// How many there may be.
+        /// The limit.
         places: usize,
     },
 
@@ -126,8 +126,8 @@ pub enum ToolError {
     #[error("the call was cancelled, so nothing was bought")]
     Cancelled,
 
-    /// No failure: the client has to ask a person, and call again with the answer. The pipeline returns the question that
-    /// is attached to the call.
+    /// Not a failure: the client has to ask a person, and call again with the answer. The pipeline returns the question
+    /// that is attached to the call.
     #[error("a person must be asked first")]
     Ask,
 
@@ -143,7 +143,7 @@ pub enum ToolError {
     #[error("the file did not arrive: {0}")]
     Transfer(String),
 
-    /// An id names nothing.
+    /// Nothing has this id.
     #[error("there is no {what}")]
     NotFound {
         /// What was looked for.
@@ -157,7 +157,7 @@ pub enum ToolError {
 /// field for it.
 pub(crate) const ERROR_WORD: &str = "minimax-mcp/error";
 
-/// The most characters of a message and of its advice. A list of allowed values has a thousand.
+/// The longest message and the longest advice, in characters. A list of allowed values has about a thousand.
 const LONGEST: usize = 4000;
 
 /// The beginning of the advice after a call that failed and cost nothing.
@@ -176,7 +176,7 @@ fn listed(problems: &[ConfigError]) -> String {
 }
 
 impl ToolError {
-    /// A wrong argument: its name, and the rule with the legal values.
+    /// A wrong argument: its name, and the rule with the allowed values.
     pub fn argument(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Argument { field: field.into(), problem: problem.into() }
     }
@@ -238,7 +238,7 @@ impl ToolError {
         }
     }
 
-    /// What to do now, and at the end what MiniMax's support asks for.
+    /// What to do now, and then the details that MiniMax's support asks for.
     fn next(&self) -> String {
         let details = match self {
             Self::Api(error) | Self::Bought(error) => error.details(),
@@ -293,7 +293,7 @@ impl ToolError {
         let word = self.word();
         telemetry::failed(word);
         let (mut error, next) = (self.view(), telemetry::plain(&self.next(), LONGEST));
-        // Arguments and answers of hosts are repeated in it, whatever they contain.
+        // The message may repeat arguments and answers of hosts, which may contain anything.
         error.message = telemetry::plain(&error.message, LONGEST);
         let mut result = CallToolResult::error(vec![ContentBlock::text(error.lines(&next))]);
         result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();

@@ -51,7 +51,7 @@ impl ServerHandler for Server {
         Ok(DiscoverResult::from_server_info(versions, info))
     }
 
-    /// The folders of the client are asked for early, so that calls rarely wait for them.
+    /// Asks for the client's folders early, so that calls rarely wait for them.
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         if let Some(folders) = self.client_folders().filter(|_| has_roots(&context)) {
             folders.ask_once(&context.peer);
@@ -151,7 +151,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         tasks::only_where_they_exist(&context)?;
-        // Tasks of this server never wait for input, so it is accepted and ignored.
+        // Tasks of this server never wait for input, so an update is accepted and ignored.
         tasks::get(&self.for_caller(&context)?, &request.task_id).await.map(drop)
     }
 
@@ -280,7 +280,7 @@ impl ServerHandler for Server {
     }
 }
 
-/// Precedes the instructions of a sandbox, because they speak of costs.
+/// Precedes the instructions of a sandbox, because they mention costs.
 const SANDBOX: &str = "Sandbox: a simulator in the place of MiniMax. Nothing is billed, and results are placeholders, not MiniMax's work.\n";
 
 /// The answer to `initialize`. The newest revision has subscriptions without a session, so every transport declares them.

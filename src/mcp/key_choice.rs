@@ -1,7 +1,7 @@
 //! Chooses which of the server's two keys a call uses.
 //!
-//! An id is used with the key that made it, because the other key may belong to another account. What plans include is
-//! bought with the plan's key, and everything else from the balance. A job that exists uses its own key, whatever is
+//! An id is used with the key that made it, because the other key may belong to another account. Tools that plans
+//! include buy with the plan's key, and all others from the balance. An existing job uses its own key, whatever is
 //! chosen here.
 
 use rmcp::handler::server::tool::ToolCallContext;
@@ -21,7 +21,7 @@ use crate::media;
 const IDS: &[(&str, RemoteKind)] =
     &[("voice_id", RemoteKind::Voice), ("file_id", RemoteKind::File), ("task_id", RemoteKind::Task)];
 
-/// The server with the key for this call; `None` where one key pays foreverything.
+/// The server with the key for this call; `None` if one key pays for everything.
 pub(super) async fn choose(
     server: &Server,
     spec: &ToolSpec,
@@ -45,7 +45,7 @@ pub(super) async fn choose(
     Ok(server.paying_with(key))
 }
 
-/// Whether MiniMax can be asked about an id of this call: a new voice does not exist yet, and the free tools poll a task
+/// Whether MiniMax can be asked about an id of this call. A new voice does not exist yet, and free tools poll a task
 /// with each key themselves.
 fn may_be_asked(spec: &ToolSpec, kind: RemoteKind) -> bool {
     match kind {
@@ -55,7 +55,7 @@ fn may_be_asked(spec: &ToolSpec, kind: RemoteKind) -> bool {
     }
 }
 
-/// The ids of the arguments, with what they name.
+/// The ids in the arguments, each with its kind.
 fn ids(arguments: &JsonObject) -> Vec<(String, RemoteKind)> {
     let text = |name: &str| match arguments.get(name) {
         Some(Value::String(text)) => Some(text.trim().to_owned()),
@@ -69,7 +69,7 @@ fn ids(arguments: &JsonObject) -> Vec<(String, RemoteKind)> {
     found
 }
 
-/// Adds the files that a value names by their addresses, at any depth.
+/// Adds the files whose addresses a value contains, at any depth.
 fn add_files(value: &Value, found: &mut Vec<(String, RemoteKind)>) {
     match value {
         Value::String(text) => {
@@ -99,7 +99,7 @@ async fn key_of_ids(
     }
 }
 
-/// The key for an id that the records do not have: the usual one, unless MiniMax shows the id only to the other.
+/// The key for an id that is not in the records: the usual key, unless MiniMax shows the id only to the other.
 async fn key_that_sees(server: &Server, usual: PaysWith, kind: RemoteKind, id: &str) -> PaysWith {
     let other = match usual {
         PaysWith::Plan => PaysWith::Balance,
@@ -133,8 +133,8 @@ async fn is_in_plan(server: &Server, tool: &str, arguments: &JsonObject) -> Resu
     Ok(plan().includes(tool, Some(model), None))
 }
 
-/// Runs a tool that is billed at once. What the plan refuses is bought from the balance, once, if the settings allow it;
-/// otherwise the refusal says when the plan can be used again.
+/// Runs a tool that is billed at once. A call that the plan refuses is bought from the balance, once, if the settings
+/// allow that; otherwise the refusal says when the plan can be used again.
 pub(super) async fn run_immediate(
     server: &Server,
     request: CallToolRequestParams,
@@ -165,7 +165,7 @@ async fn run(
     server.catalogue().call(ToolCallContext::new(server, request, context)).await
 }
 
-/// MiniMax's code, if it refused a call that made nothing and so was not billed.
+/// MiniMax's code, if MiniMax refused the call before it made anything, so that nothing was billed.
 fn refused_with(response: &CallToolResponse) -> Option<i64> {
     let CallToolResponse::Complete(result) = response else { return None };
     let content = result.structured_content.as_ref().filter(|_| result.is_error == Some(true))?;
@@ -174,7 +174,7 @@ fn refused_with(response: &CallToolResponse) -> Option<i64> {
     brought.iter().all(is_empty).then(|| content.pointer("/error/code")?.as_i64())?
 }
 
-/// An error with other advice.
+/// Replaces the advice of an error.
 fn advising(response: CallToolResponse, advice: &str) -> CallToolResponse {
     let CallToolResponse::Complete(mut result) = response else { return response };
     let Some(Value::Object(content)) = &mut result.structured_content else { return result.into() };

@@ -1,5 +1,5 @@
-//! The list of tools in JSON. Parsing it into values and writing them again would take longer than everything else that a
-//! client waits for before its first call, so a tool is put together from texts.
+//! The list of tools in JSON. Parsing it into values and writing them again would take longer than everything else that
+//! a client waits for before its first call, so its parts stay text.
 
 use rmcp::model::{ListToolsResult, MetaObject, Tool, ToolAnnotations};
 use serde::{Deserialize, Serialize};
@@ -35,11 +35,11 @@ impl ListedTool<'_> {
     }
 }
 
-/// In the extensions of a request: its transport puts the text of a list into the response.
+/// An extension of a request whose transport can put the text of a list into the response.
 #[derive(Debug, Clone, Copy)]
 pub struct TakesText;
 
-/// Where the text of a list is, in the metadata of the result, until the transport takes it.
+/// The key in the result's metadata under which the text of a list waits for the transport.
 const TEXT: &str = "text";
 
 /// The result for these tools.
@@ -53,7 +53,7 @@ pub(crate) fn result_of(tools: &[ListedTool<'_>], takes_text: bool) -> serde_jso
     Ok(list)
 }
 
-/// Takes the text of a list out of a result: the JSON of all tools, which stands in for its empty `tools`.
+/// Takes the text of a list out of a result: the JSON of all tools, which replaces the empty `tools`.
 pub fn text_of(list: &mut ListToolsResult) -> Option<String> {
     let mut meta = list.meta.take_if(|meta| meta.0.contains_key(TEXT))?;
     match meta.0.remove(TEXT) {

@@ -1,7 +1,7 @@
-//! MCP: how a call gets to a tool, and a job to a client. The tools themselves are in `tools`.
+//! MCP: how a call reaches a tool, and how a job reaches a client. The tools themselves are in `tools`.
 //!
-//! A call goes from the [`Server`] through one pipeline to the tool's own function, which takes its media by the
-//! `inputs`, buys by the `checkout`, and answers with a job view or a view of its own.
+//! A call goes from the [`Server`] through one pipeline to the tool's own function, which reads media with `inputs`,
+//! buys with `checkout`, and returns a job view or a view of its own.
 
 pub(crate) mod abandoned_calls;
 mod allowed_folders;

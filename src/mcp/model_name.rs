@@ -4,10 +4,10 @@ use crate::facts::{ModelKind, facts};
 use crate::mcp::{Server, ToolError};
 use crate::telemetry;
 
-/// The names that the host of this server expects.
+/// Finds the model names that the host of this server expects.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ModelNames {
-    /// A gateway has names of its own, so it gets each name as it was given.
+    /// Whether the host is a gateway. Gateways have their own model names, so each name is sent as it was given.
     gateway: bool,
 }
 
@@ -16,8 +16,8 @@ impl ModelNames {
         Self { gateway: server.api().is_gateway() }
     }
 
-    /// The name to send for a model that a caller names. MiniMax gets its own id. A name that is almost a known id is
-    /// refused: MiniMax would refuse it, and its price would be unknown.
+    /// The name to send for a model that a caller names. For MiniMax, that is its own id. A name that is almost a known
+    /// id is refused, because MiniMax would refuse it, and its price is unknown.
     pub(crate) fn named(self, kind: ModelKind, name: &str) -> Result<String, ToolError> {
         match facts().near(kind, name).filter(|_| !self.gateway) {
             Some(close) => {
@@ -45,8 +45,8 @@ pub(crate) fn unknown_model(model: &str) -> String {
     format!("the model {model} is not in the tables of this server; it is sent as it is")
 }
 
-/// The model for a call that names none: the usual one, or the first of `others` that can do what the usual one cannot,
-/// with a note. A model that lacks nothing comes first. If each lacks something, the check of the chosen model says what.
+/// The model for a call that names none: the usual model, or, with a note, the first of `others` that lacks nothing. If
+/// every model lacks something, one that lacks something else, and the check of that model reports it.
 pub(crate) fn fitting<'a>(
     usual: String,
     others: impl IntoIterator<Item = &'a str>,

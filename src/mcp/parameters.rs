@@ -1,7 +1,8 @@
-//! Requests whose parameters have a wrong shape.
+//! Errors for requests whose parameters have the wrong shape.
 //!
-//! The protocol library takes a request that it cannot parse for one with an unknown method, and refuses `params` that are
-//! no object as no message at all. Its errors would not name what is wrong, so the parameters are checked again here.
+//! The protocol library treats a request that it cannot parse as one with an unknown method, and a message whose
+//! `params` are not an object as no message at all. Its errors do not say what is wrong, so the parameters are checked
+//! again here.
 
 use rmcp::ErrorData;
 use rmcp::model::{
@@ -21,14 +22,14 @@ const INITIALIZE: &str = "initialize";
 struct Method {
     name: &'static str,
     fields: &'static [Field],
-    /// What the protocol library says of parameters whose fields are right.
+    /// The library's error about parameters whose top-level fields are right.
     deeper: fn(&Value) -> Option<String>,
     exists: Exists,
 }
 
 struct Field {
     name: &'static str,
-    /// What it must be. Begins with `a string` or `an object`.
+    /// What the field must be. Begins with `a string` or `an object`.
     what: &'static str,
     is_required: bool,
 }
@@ -137,10 +138,10 @@ const TYPES: &[(&str, &str)] = &[
     ("a boolean", "true or false"),
 ];
 
-/// The error for a message that is an `initialize` request of a wrong shape.
+/// The error for an `initialize` request of the wrong shape.
 pub fn initialize_problem(message: &ClientJsonRpcMessage) -> Option<ErrorData> {
     match message {
-        // A request that names its own revision is of one without `initialize`.
+        // A request that names its own revision is of a revision without `initialize`.
         JsonRpcMessage::Request(request) if request.request.get_meta().protocol_version().is_none() => {
             match &request.request {
                 ClientRequest::CustomRequest(request) if request.method == INITIALIZE => {
@@ -163,7 +164,7 @@ pub(crate) fn problem(request: &CustomRequest, exists: impl Fn(Exists) -> bool) 
     })
 }
 
-/// The error for `params` that are no object, of any method.
+/// The error for `params` of any method that are not an object.
 pub fn wrong_kind(method: &str, kind: &str) -> ErrorData {
     let known = METHODS.iter().find(|known| known.name == method);
     let form = known.map_or_else(|| "it must be an object".to_owned(), Method::form);

@@ -19,7 +19,7 @@ use crate::mcp::{preview, tasks};
 use crate::result;
 use crate::telemetry::display;
 
-/// The end of a call before its last stage.
+/// Why a call ends before its last stage.
 enum Stop {
     /// With a result.
     Answer(CallToolResponse),
@@ -125,6 +125,7 @@ fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, Erro
     Err(ErrorData::invalid_params(message, None))
 }
 
+<<<<<<< HEAD
 /// The wrong settings, for a tool that exists and is not offered: one of them may be why.
 fn wrong_settings(server: &Server, name: &str) -> Option<ToolError> {
     let problems = &server.config().problems;
@@ -133,12 +134,15 @@ fn wrong_settings(server: &Server, name: &str) -> Option<ToolError> {
 }
 
 /// Before any work is done for the call. The rate is there to stop a runaway loop, so wrong calls count too.
+=======
+/// Before any work is done for the call. The rate stops a runaway loop, so invalid calls count too.
+>>>>>>> main
 fn check_rate(server: &Server) -> Result<(), ToolError> {
     server.policy.check_rate()
 }
 
-/// Before validation, which knows only our own forms. Arguments that cannot be normalized stay as they are, and are
-/// refused there.
+/// Before validation, which knows only the forms of the schema. Arguments that cannot be normalized stay as they are,
+/// and validation refuses them.
 fn normalize_arguments(tool: &Resolved<'_>, given: JsonObject) -> JsonObject {
     match tool.spec.normalize {
         Some(normalize) => normalize(given),
@@ -152,8 +156,8 @@ fn validate_arguments(tool: &Resolved<'_>, given: JsonObject) -> Result<Checked,
     arguments::in_order(tool.schema, given).map_err(wrong)
 }
 
-/// Before a person is asked, and before anything is read or uploaded: a repeated call gets the job of the first one
-/// and costs nothing. A new call goes on with its digest.
+/// Before a person is asked, and before anything is read or uploaded: a repeated call gets the job of the first call
+/// and costs nothing. A new call continues with its digest.
 async fn replay_idempotent(
     server: &Server,
     tool: &Resolved<'_>,
@@ -168,8 +172,8 @@ async fn replay_idempotent(
     }
 }
 
-/// Before the tool runs, which may name a file of a folder that the client has open. In revisions in which a server
-/// sends no requests, the question is the result of the first call that names a path.
+/// Before the tool runs, because a call may name a file in a folder that the client has open. In revisions in which a
+/// server sends no requests, the question is the result of the first call that names a path.
 async fn ask_for_folders(
     server: &Server,
     request: &mut CallToolRequestParams,
@@ -195,8 +199,8 @@ async fn ask_for_folders(
     }
 }
 
-/// Before the tool runs, which asks for consent when it knows the price: attaches the answers that came with the call,
-/// and the digest that they are bound to.
+/// Before the tool runs, because the tool asks for consent once it knows the price. Attaches the answers that came with
+/// the call, and the digest that they are bound to.
 fn attach_consent(
     request: &mut CallToolRequestParams,
     context: &mut RequestContext<RoleServer>,
@@ -208,7 +212,7 @@ fn attach_consent(
     answers
 }
 
-/// After the digest, which must not depend on it: a call that may become a task waits for a shorter time.
+/// After the digest, because this changes the arguments: a call that may become a task waits for a shorter time.
 fn choose_task_mode(
     tool: &Resolved<'_>,
     arguments: &mut JsonObject,
@@ -221,7 +225,8 @@ fn choose_task_mode(
     as_task
 }
 
-/// Before the tool runs, which uploads and buys with the key that is chosen here. `None` where one key does all.
+/// Before the tool runs, because it uploads and buys with the key that is chosen here. `None` if one key pays for
+/// everything.
 async fn choose_key(
     server: &Server,
     tool: &Resolved<'_>,
@@ -296,7 +301,7 @@ async fn present(
         && result.is_error == Some(true)
         && !has_required(tool.tool.output_schema.as_deref(), result.structured_content.as_ref())
     {
-        // An error has the form of a job view. For a tool with another schema its text says everything.
+        // An error has the form of a job view. For a tool with another schema, the text alone has to say everything.
         result.structured_content = None;
     }
     Ok(if as_task { tasks::as_task(server, response).await } else { response })

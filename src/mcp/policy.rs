@@ -13,14 +13,14 @@ use crate::telemetry;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Above this number of callers, those without recent calls are dropped from the table.
+/// From this number of callers on, callers without recent calls are dropped from the table.
 const MANY: usize = 1000;
 
 /// The policy for one caller.
 #[derive(Debug, Clone)]
 pub(crate) struct CallPolicy {
     caller: Arc<Caller>,
-    /// The tools that the settings leave in.
+    /// The tools that the settings allow.
     available: Arc<[&'static ToolSpec]>,
     rates: Arc<CallRates>,
 }
@@ -34,7 +34,7 @@ impl CallPolicy {
         Self { caller, available, rates }
     }
 
-    /// The tools that this caller may know of.
+    /// The tools that this caller may see and call.
     pub(crate) fn offered(&self) -> impl Iterator<Item = &'static ToolSpec> {
         self.available.iter().copied().filter(|spec| self.allows(spec))
     }
@@ -44,7 +44,8 @@ impl CallPolicy {
         self.offered().any(|spec| spec.name == tool)
     }
 
-    /// Whether this caller gets everything that the server offers, as every other such caller does.
+    /// Whether the caller's token and request leave the caller every tool, so that lists are the same for all such
+    /// callers.
     pub(crate) fn is_unrestricted(&self) -> bool {
         self.caller.toolsets.is_none() && self.caller.tools.is_none()
     }
@@ -55,7 +56,7 @@ impl CallPolicy {
         granted && chosen && (spec.remote || !self.caller.remote)
     }
 
-    /// Counts a call against the caller's rate, or says when it may be made.
+    /// Counts a call against the caller's rate. The error says when the call may be made.
     pub(crate) fn check_rate(&self) -> Result<(), ToolError> {
         let Some(rate) = self.caller.rate else { return Ok(()) };
         self.rates.take(self.caller.limited_as(), rate, 1, Instant::now()).map_err(|wait| {
@@ -68,15 +69,15 @@ impl CallPolicy {
     }
 }
 
-/// The rates of callers, by GCRA: for each principal the time until which its grant is used up. A full minute ahead of
-/// now means that nothing is left. In memory only: a rate stops a runaway loop, and budgets protect the money.
+/// The rates of callers, by GCRA: for each name, the time up to which its calls are used. A time one minute in the
+/// future means that no call is left. Only in memory: a rate stops a runaway loop, and budgets protect the money.
 #[derive(Debug, Default)]
 pub struct CallRates(Mutex<HashMap<String, Instant>>);
 
 impl CallRates {
-    /// Takes `count` calls of `rate` a minute. The error is the time until they are granted.
+    /// Takes `count` of `rate` calls a minute. The error is the time to wait.
     pub fn take(&self, principal: &str, rate: u32, count: u32, now: Instant) -> Result<(), Duration> {
-        // A panic elsewhere leaves the times valid.
+        // The times stay usable after a panic elsewhere.
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= MANY {
             table.retain(|_, used| *used > now);
@@ -112,7 +113,7 @@ mod tests {
             assert!(rates.take(&name, rate, 1, start + wait).is_err());
             assert_eq!(rates.take("another", 1_000, 1, start), Ok(()));
         }
-        // A long silence saves no more than a minute's calls.
+        // A long pause saves up at most one minute's calls.
         let later = start + MINUTE * 60;
         assert_eq!((0..10).filter(|_| rates.take("3", 3, 1, later).is_ok()).count(), 3);
     }

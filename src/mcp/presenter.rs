@@ -18,9 +18,9 @@ use crate::mcp::download_links::DownloadLinks;
 use crate::mcp::progress;
 use crate::result::job_view::{COST, JobView};
 
-/// How errors name the server's own key.
+/// The name of the server's own key in errors.
 const SETTING: &str = "MINIMAX_API_KEY";
-/// How they name a plan's key.
+/// The name of a plan's key in errors.
 const PLAN_SETTING: &str = "MINIMAX_PLAN_KEY";
 
 /// Shows jobs and errors to one caller.
@@ -29,11 +29,11 @@ pub(crate) struct Presenter {
     config: Arc<Config>,
     caller: Arc<Caller>,
     payer: Payer,
-    /// The account whose key stands in MINIMAX_PLAN_KEY, if there is one.
+    /// The account of the key in MINIMAX_PLAN_KEY, if there is one.
     plan_account: Option<String>,
-    /// For remote callers only; the others open the files themselves.
+    /// Only for remote callers. Other callers open the files themselves.
     links: Option<Arc<DownloadLinks>>,
-    /// For links to objects.
+    /// For public links to objects.
     bucket: Option<Bucket>,
     /// Ends every wait.
     client_gone: CancellationToken,
@@ -60,7 +60,7 @@ impl Presenter {
         self.links.as_deref()
     }
 
-    /// Waits until a job is `settled`, `patience` is over, or the client is gone, and sends progress in the meantime.
+    /// Waits until a job is `settled`, `patience` is over, or the client is gone. Sends progress meanwhile.
     pub(crate) async fn wait_for(
         &self,
         watch: Watch,
@@ -73,7 +73,7 @@ impl Presenter {
         job.unwrap_or_else(|| watch.borrow().clone())
     }
 
-    /// Waits until all jobs are over, `patience` is, or the client is gone.
+    /// Waits until all jobs are over, `patience` is over, or the client is gone.
     pub(crate) async fn wait_for_all(
         &self,
         watches: Vec<Watch>,
@@ -103,9 +103,9 @@ impl Presenter {
         if self.caller.remote { error.redacted() } else { error.to_string() }
     }
 
-    /// As [`Self::records_error`], for requests that are no tool calls.
+    /// As [`Self::records_error`], for requests other than tool calls.
     pub(crate) fn protocol_error(&self, error: &StoreError) -> ErrorData {
-        tracing::warn!(%error, "a request without an answer");
+        tracing::warn!(%error, "a request failed because of the job records");
         ErrorData::internal_error(self.records_error(error), None)
     }
 
@@ -158,8 +158,8 @@ impl Presenter {
         response
     }
 
-    /// Rewrites an error for this caller: names the setting of the key that was used, or the header, and hides local paths
-    /// from remote callers. `account` is that of a job.
+    /// Rewrites an error for this caller: names the setting of the key that was used, or the header, and hides local
+    /// paths from remote callers. `account` is a job's account, for the view of that job.
     fn reword(&self, text: &mut String, account: Option<&str>) {
         let by_plan = match (account, self.payer) {
             (Some(account), _) => self.plan_account.as_deref() == Some(account),
@@ -174,7 +174,7 @@ impl Presenter {
         }
         let folder = StoreError::place(&self.config.data_dir);
         if self.caller.remote && text.contains(&folder) {
-            tracing::warn!(error = text, "a call without a result");
+            tracing::warn!(error = text, "a call failed; its caller sees the error without the path");
             *text = text.replace(&folder, StoreError::PLACE);
         }
     }

@@ -15,7 +15,7 @@ const LARGEST_SIDE: u32 = 512;
 /// Base64 adds a third, and the whole result must stay below [`LARGEST_RESULT`].
 const LARGEST_JPEG: usize = 30_000;
 const LARGEST_RESULT: usize = 64 * 1024;
-/// The largest picture that is read for it.
+/// The largest file that is read for a preview, in bytes.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 
 /// Puts a small JPEG of the first picture before the texts of a result that is an image job. A result without a

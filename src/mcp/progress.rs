@@ -1,4 +1,4 @@
-//! Waiting, with progress notifications for the client. Jobs go on whether or not a call waits for them.
+//! Waiting, with progress notifications for the client. Jobs continue whether or not a call waits for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use crate::telemetry;
 /// How often a waiting call notifies its client. Clients cut off a silent call after a minute or less.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(4);
 
-/// A call whose order waits longer in its queue returns without a task id.
+/// An asynchronous call whose order would wait longer than this in its queue returns without a task id.
 const LONG_QUEUE: Duration = Duration::from_secs(10);
 
 /// The longest notification, in characters.
 const LONGEST_NOTE: usize = 400;
 
-/// Ticks at once, and then with each [`HEARTBEAT`].
+/// Ticks at once, and then after each [`HEARTBEAT`].
 pub(crate) fn heartbeat() -> Interval {
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -94,12 +94,12 @@ pub(crate) async fn wait_for_all(watches: Vec<Watch>, call: &RequestContext<Role
     }
 }
 
-/// Nothing more happens without another call.
+/// The job has ended: nothing more happens without another call.
 pub(crate) fn is_over(job: &Job) -> bool {
     job.state.is_over()
 }
 
-/// MiniMax has taken or refused the order, or the order waits for long in its queue.
+/// MiniMax has taken or refused the order, or the order will wait long in its queue.
 pub(crate) fn is_taken(job: &Job) -> bool {
     let wait = || job.waiting.as_ref().and_then(QueueView::position)?.wait;
     match job.state {
@@ -109,7 +109,7 @@ pub(crate) fn is_taken(job: &Job) -> bool {
     }
 }
 
-/// MiniMax has reported the task's state, and the files of a finished one are here.
+/// MiniMax has reported the task's state, and if the task is finished, its files are here.
 pub(crate) fn is_known(job: &Job) -> bool {
     match &job.state {
         State::Running { word, trouble, .. } => word != State::UNSEEN || trouble.is_some(),
@@ -122,12 +122,12 @@ pub(crate) fn is_queued_or_taken(job: &Job) -> bool {
     !matches!(job.state, State::Submitting { sent: true, .. })
 }
 
-/// What the job is doing, for people to read. It may contain words of MiniMax.
+/// What the job is doing, for people. It may contain words of MiniMax.
 pub(crate) fn words(job: &Job) -> String {
-    telemetry::display(&standing(job), LONGEST_NOTE)
+    telemetry::display(&description(job), LONGEST_NOTE)
 }
 
-fn standing(job: &Job) -> String {
+fn description(job: &Job) -> String {
     let kind = job.kind.word();
     match &job.state {
         State::Submitting { held: Some(why), .. } => {
@@ -195,12 +195,12 @@ pub(crate) async fn note(call: &RequestContext<RoleServer>, start: Instant, word
 /// Sends a progress notification to a client that asked for progress.
 pub(crate) async fn send(call: &RequestContext<RoleServer>, start: Instant, message: String) {
     let Some(token) = call.meta.get_progress_token() else { return };
-    // The protocol wants progress to grow with each notification; the milliseconds do.
+    // The protocol requires progress to grow with each notification; elapsed time does.
     let progress = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     let mut notification = ProgressNotificationParam::new(token, progress);
     if Revision::of(call).knows(Feature::ProgressMessage) {
         notification = notification.with_message(message);
     }
-    // A client that cannot be reached has gone, and the wait ends for that reason.
+    // A client that cannot be reached has gone, and that ends the wait elsewhere.
     let _ = call.peer.notify_progress(notification).await;
 }

@@ -12,7 +12,7 @@ use crate::mcp::catalogue::{Line, PromptTemplate};
 use crate::mcp::server::Server;
 use crate::telemetry;
 
-/// The longest argument, in characters. A text to narrate may be long, and the message must still fit into a context.
+/// The longest argument, in characters. A text to narrate may be long, but the message must fit into a model's context.
 const LONGEST: usize = 50_000;
 
 /// The arguments that were given, by name.

@@ -1,7 +1,7 @@
 //! Resources: jobs, their files and tables, by their `minimax://` URIs.
 //!
-//! A caller's toolsets decide which tables there are, as they decide which tools. They never hide the caller's own jobs:
-//! a result that was paid for stays visible after the token lost a toolset.
+//! A caller's toolsets decide which tables the caller sees, as they do for tools. They never hide the caller's own
+//! jobs: a paid result stays visible after the token has lost a toolset.
 
 use std::io;
 use std::time::Duration;
@@ -33,8 +33,8 @@ const LIST: &str = "resources";
 /// Jobs on a page; each comes with its files.
 const PAGE: u32 = 25;
 
-/// For larger files the answer says where to get them, because clients cut off messages of many megabytes. A part of a
-/// file may have as many bytes.
+/// The largest file that an answer contains, in bytes, and the largest part of a file. For larger files the answer says
+/// where to get them, because clients cut off messages of many megabytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// How long an answer waits for memory that other answers of its caller hold.
@@ -56,7 +56,7 @@ pub(crate) async fn list(
     let filter = Filter { before, limit: PAGE, ..Filter::default() };
     let page = match server.jobs().list(server.principal(), &filter).await {
         Ok(page) => page,
-        // Without records the tables are still there.
+        // If the records cannot be read, the tables are still listed.
         Err(_) if first => return Ok(ListResourcesResult::with_all_items(fixed())),
         Err(error) => return Err(server.presenter.protocol_error(&error)),
     };
@@ -158,8 +158,8 @@ async fn part_contents(
     Ok(ResourceContents::blob(blob, uri).with_mime_type(saved.mime_type.clone()))
 }
 
-/// The whole file as it was written; `None` if it cannot be read or something else is in its place now. Images, audio and
-/// video are encoded while they are read, so that there is only one copy of them in memory.
+/// The whole file as it was written; `None` if it cannot be read or was replaced. Images, audio and video are encoded
+/// while they are read, so that memory holds only one copy.
 async fn unchanged(server: &Server, saved: &OnDisk, uri: &str) -> Option<ResourceContents> {
     let pieces = std::pin::pin!(server.intact(saved).await.ok()?.chunks());
     let is_media = ["image/", "audio/", "video/"].iter().any(|kind| saved.mime_type.starts_with(kind));
@@ -190,12 +190,12 @@ async fn encoded(pieces: impl Stream<Item = io::Result<Bytes>>, bytes: u64) -> O
     Some(blob)
 }
 
-/// Reserves memory for the answer that a file becomes, before the file is read. Over stdio nothing is reserved, because
-/// the client is the owner's.
+/// Reserves memory for the answer before the file is read. Over stdio nothing is reserved, because the client is the
+/// owner's.
 async fn make_room(call: &RequestContext<RoleServer>, bytes: u64) -> Result<(), ErrorData> {
     let parts = call.extensions.get::<http::request::Parts>();
     let Some(memory) = parts.and_then(|parts| parts.extensions.get::<Reservation>()) else { return Ok(()) };
-    // Base64 adds a third, and the answer exists once as a value and once as it is sent.
+    // Base64 adds a third, and the answer exists twice: as a value and as the bytes to send.
     let answer = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(3);
     // A cancelled call must not wait for memory.
     let grown = call.ct.run_until_cancelled(memory.grow(answer, PATIENCE)).await;
@@ -209,7 +209,7 @@ async fn make_room(call: &RequestContext<RoleServer>, bytes: u64) -> Result<(), 
 /// One of the codes that JSON-RPC leaves to servers.
 const BUSY: ErrorCode = ErrorCode(-32000);
 
-/// The tables, each for callers who may call the tool that shows the same.
+/// The tables that this caller may see: a table is offered to callers of the tool that shows the same.
 fn tables(server: &Server) -> impl Iterator<Item = &Table<Server>> {
     server.catalogue().tables.iter().filter(|table| server.policy.offers(table.tool))
 }

@@ -1,7 +1,8 @@
-//! What each protocol revision knows, and messages without what a client's revision does not know.
+//! What each protocol revision has, and how messages lose the parts that a client's revision does not have.
 //!
-//! Strict clients refuse a whole result for one content type or field that their revision does not have, and a result
-//! can be paid for. So whatever is newer than the negotiated revision is left out, and its information stays in the text.
+//! Strict clients refuse a whole result because of one content type or field that their revision does not have, and
+//! that result may be paid for. So everything newer than the negotiated revision is left out, and its information stays
+//! in the text.
 
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -66,8 +67,8 @@ const SINCE: &[(ProtocolVersion, &[Feature])] = &[
 pub(crate) struct Revision(ProtocolVersion);
 
 impl Revision {
-    /// The revision that a request was sent in: its own, or that of its session. Without either it is the oldest, which
-    /// every client understands.
+    /// The revision of a request: its own, or that of its session. If neither is known, the oldest, which every client
+    /// understands.
     pub(crate) fn of(call: &RequestContext<RoleServer>) -> Self {
         Self(call.protocol_version().unwrap_or(ProtocolVersion::V_2024_11_05))
     }
@@ -81,14 +82,14 @@ impl Revision {
         since.is_some_and(|(since, _)| self.0.as_str() >= since.as_str())
     }
 
-    /// Takes a field away if the revision does not have it.
+    /// Removes a field that the revision does not have.
     fn keep<T>(&self, feature: Feature, field: &mut Option<T>) {
         if !self.knows(feature) {
             *field = None;
         }
     }
 
-    /// What `initialize` and `server/discover` say about the server.
+    /// For what `initialize` and `server/discover` say about the server.
     pub(crate) fn fit_server(&self, server: &mut Implementation, capabilities: &mut ServerCapabilities) {
         self.keep(Feature::Title, &mut server.title);
         self.keep(Feature::Icons, &mut server.icons);
@@ -127,7 +128,7 @@ impl Revision {
         }
     }
 
-    /// A tool's result. Its text says what is left out.
+    /// For a tool's result. Its text says what was left out.
     pub(crate) fn fit_result(&self, result: &mut CallToolResult) {
         self.keep(Feature::StructuredContent, &mut result.structured_content);
         let texts = result.content.iter().filter_map(|block| Some(block.as_text()?.text.as_str()));

@@ -41,7 +41,7 @@ pub struct Server {
     caller: Arc<Caller>,
     payer: Payer,
     key_kind: KeyKind,
-    /// With the key that pays for this caller.
+    /// The jobs, with the key that pays for this caller.
     jobs: Jobs,
     /// Whether requests have no session, so that nothing can be sent after a response.
     stateless: bool,
@@ -59,15 +59,15 @@ struct Shared {
     config: Arc<Config>,
     pacing: RateLimits,
     folders: AllowedFolders,
-    /// What this server offers.
+    /// The tools, prompts and tables of this server.
     catalogue: Catalogue<Server>,
     available: Arc<[&'static ToolSpec]>,
     rates: Arc<CallRates>,
     work: Arc<WorkPermits>,
-    /// `None` without an address that remote callers can reach.
+    /// `None` if remote callers have no address of this server.
     links: Option<Arc<DownloadLinks>>,
     uploads: Uploads,
-    /// Which results are still as they were written.
+    /// Results that were found unchanged.
     kept: VerifiedFiles,
     subscriptions: Arc<Subscriptions>,
     abandoned_calls: AbandonedCalls,
@@ -76,7 +76,8 @@ struct Shared {
 }
 
 impl Server {
-    /// A server that offers what its settings want of a catalogue. Nothing is opened or sent before the first call.
+    /// A server that offers the part of a catalogue that its settings allow. Nothing is opened or sent before the first
+    /// call.
     pub fn new(config: Config, catalogue: Catalogue<Self>) -> Self {
         let pacing = RateLimits {
             keep: config.keeps_limits(),
@@ -89,7 +90,7 @@ impl Server {
         let api = api.with_key_file(key_file(keys.first_file));
         let api = if config.sandbox { api.with_own_paths() } else { api };
         let plan = keys.plan.map(|key| {
-            // Its own queues: MiniMax counts the requests of each key.
+            // The key has its own queues, because MiniMax counts the requests of each key.
             let api = api.beside(Some(key.clone()), pacing).with_key_file(key_file(keys.plan_file));
             (api, account_of(&config, Some(key)))
         });
@@ -110,7 +111,7 @@ impl Server {
                 day: config.budgets.day,
                 call: config.budgets.call,
                 process: config.budgets.process,
-                // Each purchase brings its caller's own.
+                // Each purchase brings the limit of its caller.
                 principal: None,
             },
             retention: Retention {
@@ -207,8 +208,8 @@ impl Server {
         Self { stateless: true, ..self.clone() }
     }
 
-    /// This server for a transport that authenticates its callers: a request that says no caller is refused, and is not
-    /// the owner's.
+    /// This server for a transport that authenticates its callers: a request without a caller is refused, and does not
+    /// count as the owner's.
     #[must_use]
     pub fn for_strangers(self) -> Self {
         let caller = Caller { toolsets: Some(Vec::new()), ..Caller::remote("") };
@@ -222,7 +223,7 @@ impl Server {
         let Some((parts, caller)) = parts.and_then(|parts| Some((parts, parts.extensions.get::<Caller>()?)))
         else {
             if self.require_caller {
-                // A mistake of the transport must not turn a stranger into the owner.
+                // A mistake of the transport must not give an unknown caller the owner's rights.
                 tracing::error!("a request came without a caller, and was refused");
                 return Err(ErrorData::invalid_request("the request has no known caller", None));
             }
@@ -268,13 +269,13 @@ impl Server {
     }
 
     fn without_key(&self) -> Jobs {
-        // Without a key nothing is sent, so there is no limit to share.
+        // Without a key nothing is sent, so there is no rate limit to share.
         let pacing = RateLimits { shared: false, ..self.shared.pacing };
         let client = self.api().beside(None, pacing);
         self.jobs.without_key_of_caller(&self.config().account, client)
     }
 
-    /// This server with one of its two keys; `None` where one key pays foreverything.
+    /// This server with one of its two keys; `None` if one key pays for everything.
     pub(crate) fn paying_with(&self, key: PaysWith) -> Option<Self> {
         let kind = match key {
             PaysWith::Plan => KeyKind::Plan,
@@ -284,15 +285,15 @@ impl Server {
         Some(self.with(Arc::clone(&self.caller), (Some(key).into(), kind), jobs))
     }
 
-    /// This server for an order that the plan has refused: it is paid from the balance, if the settings allow that.
+    /// This server for an order that the plan has refused: it pays from the balance, if the settings allow that.
     pub(crate) fn instead_of_plan(&self) -> Option<Self> {
         let jobs = self.jobs.paying_with(PaysWith::Balance).filter(|_| self.jobs.overflows())?;
         let paying = (Payer::InsteadOfPlan, self.config().key_kind());
         Some(self.with(Arc::clone(&self.caller), paying, jobs))
     }
 
-    /// The tools that a request chooses among those that its caller may use; `None` if it chooses none. The error is a
-    /// sentence with the allowed names.
+    /// The tools that a request chooses among those that its caller may use; `None` if the request makes no choice. The
+    /// error is a sentence with the allowed names.
     pub fn chosen(&self, caller: &Caller, choice: &Choice) -> Result<Option<Vec<&'static str>>, String> {
         let (available, rates) = (Arc::clone(&self.shared.available), Arc::clone(&self.shared.rates));
         let policy = CallPolicy::new(Arc::new(caller.clone()), available, rates);
@@ -321,7 +322,7 @@ impl Server {
         &self.caller
     }
 
-    /// Whose jobs, files and conversations this caller sees.
+    /// The principal whose jobs, files and conversations this caller sees.
     pub(crate) fn principal(&self) -> &str {
         &self.caller.principal
     }
@@ -358,13 +359,13 @@ impl Server {
         self.config().problems.first()
     }
 
-    /// Ends the waits of calls, because the client has gone.
+    /// Ends the waits of all calls, because the client has gone.
     pub fn client_gone(&self) {
         self.shared.client_gone.cancel();
     }
 
-    /// Takes note of what must hold forevery message after this one. A notification is handled beside the requests that
-    /// follow it, so its own handler may come too late.
+    /// Notes what must hold for every message after this one. A notification is handled concurrently with the requests
+    /// that follow it, so its own handler may run too late.
     pub fn received(&self, message: &ClientJsonRpcMessage) {
         if let JsonRpcMessage::Notification(note) = message
             && let ClientNotification::RootsListChangedNotification(_) = &note.notification
@@ -379,7 +380,7 @@ impl Server {
         telemetry::figures(&self.jobs, self.config().currency()).await
     }
 
-    /// The files that remote callers hand in.
+    /// The files that remote callers upload to this server.
     pub fn uploads(&self) -> &Uploads {
         &self.shared.uploads
     }
@@ -396,14 +397,14 @@ impl Server {
         links.open(&self.jobs, &self.shared.kept, (job, name), expires, signature).await
     }
 
-    /// Makes download links possible, if this server gives any.
+    /// Reads the key of download links, if this server makes any.
     pub(crate) async fn prepare_links(&self) {
         if let Some(links) = &self.shared.links {
             links.prepare(&self.jobs).await;
         }
     }
 
-    /// A job as its owner sees it: a caller elsewhere gets links in place of paths.
+    /// A job as its owner sees it: a remote owner gets links instead of paths.
     pub(crate) async fn view_of_owner(&self, job: &Job) -> Value {
         self.prepare_links().await;
         let caller = if job.principal == Caller::OWNER && !self.require_caller {
@@ -415,7 +416,7 @@ impl Server {
         serde_json::to_value(seen.presenter.job(job)).unwrap_or_default()
     }
 
-    /// The content of a recorded file, if it is as it was written.
+    /// The content of a recorded file, if it has not changed since it was written.
     pub(crate) async fn intact(&self, saved: &OnDisk) -> Result<Source, LinkProblem> {
         download_links::intact(&self.jobs, &self.shared.kept, saved).await
     }
@@ -437,12 +438,12 @@ impl Server {
     }
 }
 
-/// The file that a key came from, to be read again.
+/// The file that a key came from. It is read again when MiniMax refuses the key.
 fn key_file(path: Option<&Path>) -> Option<KeyFile> {
     Some(KeyFile { path: path?.to_owned(), read: |text| read_key(text).ok().map(SecretString::from) })
 }
 
-/// The folders that callers may name, without the files that this server itself trusts.
+/// The folders that callers may name, except the files that this server itself trusts.
 fn roots_of(config: &Config) -> Roots {
     let roots = Roots::new(&config.base_path, Some(&config.home), &config.allowed_dirs)
         .started_in(config.start_dir.as_deref())

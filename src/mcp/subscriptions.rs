@@ -13,7 +13,7 @@ use crate::jobs::{Jobs, Watch, random_id};
 use crate::mcp::presenter::Presenter;
 use crate::mcp::resource_uri::{job_of, nothing_at};
 
-/// The most subscriptions of one caller, so that they leave room for others.
+/// The most subscriptions of one caller, so that there is room for others.
 const EACH: usize = 200;
 
 /// The most subscriptions of all callers.
@@ -24,7 +24,7 @@ const MOST: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session(pub String);
 
-/// The session of a request; empty on a transport with a single one.
+/// The session of a request; empty on a transport with a single session.
 pub(crate) fn session_of(call: &RequestContext<RoleServer>) -> String {
     let parts = call.extensions.get::<http::request::Parts>();
     parts
@@ -33,8 +33,8 @@ pub(crate) fn session_of(call: &RequestContext<RoleServer>) -> String {
         .unwrap_or_default()
 }
 
-/// All open subscriptions. Those of older clients outlive the request that made them; those of newer clients are a
-/// request themselves.
+/// All open subscriptions. For older clients, a subscription outlives the request that made it; for newer clients, it
+/// is itself a request.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     open: Mutex<Vec<Open>>,
@@ -57,11 +57,11 @@ impl Open {
 
 impl Subscriptions {
     fn table(&self) -> MutexGuard<'_, Vec<Open>> {
-        // A panic elsewhere leaves the tokens valid.
+        // The tokens stay usable after a panic elsewhere.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds all of them or none. A repeated subscription replaces the first one.
+    /// Adds all subscriptions or none. A repeated subscription replaces the first.
     fn enter(&self, new: Vec<Open>) -> Result<(), ErrorData> {
         let Some(principal) = new.first().map(|open| open.principal.clone()) else { return Ok(()) };
         let mut table = self.table();
@@ -117,7 +117,7 @@ impl Drop for Leaving<'_> {
     }
 }
 
-/// The part of the requested subscriptions that is possible: those to jobs, each once.
+/// The requested subscriptions that are possible: those to jobs, each once.
 pub(crate) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
     let mut jobs: Vec<String> = Vec::new();
     for uri in requested.resource_subscriptions.iter().flatten().filter(|uri| job_of(uri).is_some()) {
@@ -149,7 +149,7 @@ impl Subscriber {
         let open = |uri: &String| self.open(uri.clone(), session.clone());
         let mut all: Vec<_> = uris.iter().map(open).collect();
         if all.is_empty() {
-            // A stream without a subscription takes as much room as any other.
+            // A stream without a subscription counts as one, because it uses as much memory.
             all.push(self.open(String::new(), session.clone()));
         }
         self.subscriptions.enter(all)?;
@@ -199,7 +199,7 @@ impl Subscriber {
         Ok(())
     }
 
-    /// `resources/unsubscribe`. Succeeds also for what was never subscribed to.
+    /// `resources/unsubscribe`. Also succeeds if there was no subscription.
     pub(crate) fn unsubscribe(&self, uri: &str, session: &str) {
         let principal = self.principal.as_str();
         self.subscriptions

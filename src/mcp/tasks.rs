@@ -20,7 +20,7 @@ use crate::mcp::server::Server;
 use crate::result::job_view::time;
 use crate::telemetry;
 
-/// A call that ends within so many seconds returns its result as usual, because a task costs the model a turn.
+/// A call that ends within this many seconds returns its result as usual, because a task costs the model a turn.
 const INLINE_SECONDS: u64 = 8;
 
 /// Whether a slow call of this client may become a task.
@@ -71,13 +71,13 @@ pub(crate) async fn get(server: &Server, id: &str) -> Result<GetTaskResult, Erro
     let payload = match &job.state {
         State::Cancelled { .. } => TaskPayload::Cancelled,
         state if !state.is_over() => TaskPayload::Working,
-        // The result of the call says how it went, a failure too.
+        // The result of the call says how it went, also if it failed.
         _ => TaskPayload::Completed { result: result_of(server, &job)? },
     };
     Ok(GetTaskResult::new(DetailedTask::new(task_like(&job, payload.status()), payload)))
 }
 
-/// `tasks/cancel`. A job that cannot be stopped goes on, and the next `tasks/get` says so.
+/// `tasks/cancel`. A job that cannot be stopped continues, and the next `tasks/get` says so.
 pub(crate) async fn cancel(server: &Server, id: &str) -> Result<(), ErrorData> {
     let cancelled = jobs::cancel(server.jobs(), server.principal(), id).await;
     match cancelled.map_err(|error| server.presenter.protocol_error(&error))? {

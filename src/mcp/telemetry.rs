@@ -12,13 +12,13 @@ use crate::jobs::{Jobs, Spending, StoreError};
 use crate::money::Currency;
 use crate::telemetry::{ASKED, Amount, Call, Line, Metrics, Parent, Records, RequestId, Scrape};
 
-/// The label of calls whose name is no tool.
+/// The label of calls whose name no tool has.
 const NO_TOOL: &str = "other";
 
 /// How long a scrape waits for the records; the next scrape comes soon.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Begins the record of a call. `tool` is `None` for a name that is no tool, which is not recorded.
+/// Begins the telemetry of a call. `tool` is `None` if no tool has the name; the name is then not recorded.
 pub(super) fn begin(tool: Option<&str>, principal: &str, context: &RequestContext<RoleServer>) -> Call {
     let parts = context.extensions.get::<http::request::Parts>();
     let request = parts.and_then(|parts| parts.extensions.get::<RequestId>()).cloned();
@@ -33,7 +33,7 @@ pub(super) async fn observe(
     work: impl Future<Output = Result<CallToolResponse, ErrorData>>,
 ) -> Result<CallToolResponse, ErrorData> {
     let observed = metrics.call(Cow::Owned(call.tool().to_owned()));
-    // The future is as large as the one of the largest tool.
+    // On the heap, because the future is as large as that of the largest tool.
     let answer = call.run(Box::pin(work)).await;
     let outcome = outcome(&answer, call.failure());
     let milliseconds = observed.end(outcome);
@@ -41,13 +41,13 @@ pub(super) async fn observe(
     answer
 }
 
-/// The figures for a scrape, with what the records say.
+/// The figures for a scrape, including those from the records.
 pub(super) async fn figures(jobs: &Jobs, currency: Currency) -> String {
     let line = |(group, waiting, in_flight)| Line { group, waiting, in_flight };
     let records = match tokio::time::timeout(PATIENCE, records(jobs, currency)).await {
         Ok(Ok(records)) => Some(records),
         Ok(Err(error)) => {
-            tracing::warn!(%error, "figures without what is in the records");
+            tracing::warn!(%error, "the figures of a scrape lack those from the job records");
             None
         }
         Err(_) => None,
@@ -58,7 +58,7 @@ pub(super) async fn figures(jobs: &Jobs, currency: Currency) -> String {
 
 async fn records(jobs: &Jobs, currency: Currency) -> Result<Records, StoreError> {
     let mut records = Records { jobs: jobs.counts().await?, ..Records::default() };
-    // Both keys of the server together.
+    // Sums over both keys of the server.
     let mut all: Vec<Spending> = Vec::new();
     for jobs in jobs.each_key() {
         for one in jobs.spending(currency).await? {
@@ -81,7 +81,7 @@ async fn records(jobs: &Jobs, currency: Currency) -> Result<Records, StoreError>
     Ok(records)
 }
 
-/// The caller's span: from `_meta`, where the protocol has it, or from the headers of the HTTP request.
+/// The caller's span: from `_meta`, or else from the headers of the HTTP request.
 fn parent(context: &RequestContext<RoleServer>, parts: Option<&http::request::Parts>) -> Parent {
     let meta = |name| context.meta.get(name).and_then(Value::as_str);
     let said = Parent::read(meta("traceparent"), meta("tracestate"));

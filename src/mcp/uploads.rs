@@ -1,4 +1,5 @@
-//! Files that remote callers hand in, and then name by their `minimax://uploads/` URI wherever a tool takes media.
+//! Files that remote callers upload to this server, and then name by their `minimax://uploads/` URI wherever a tool
+//! takes media.
 
 use std::path::PathBuf;
 
@@ -43,9 +44,9 @@ const TAKEN: &[&str] = &[
 /// An uploaded file, as its caller sees it.
 #[derive(Debug, Serialize)]
 pub struct Handed {
-    /// Goes into a tool's argument.
+    /// The URI to give as a tool's argument.
     pub uri: String,
-    /// The name that it was stored under.
+    /// The name under which it was stored.
     pub name: String,
     /// Its length.
     pub bytes: u64,
@@ -66,14 +67,14 @@ impl From<HandedIn> for Handed {
     }
 }
 
-/// The files that callers hand in over HTTP.
+/// The files that callers upload over HTTP.
 #[derive(Debug, Clone)]
 pub struct Uploads {
     settings: UploadSettings,
     folder: PathBuf,
-    /// Where this server can be reached.
+    /// The public URL of this server.
     base: Option<String>,
-    /// Where the files are for all servers. The folder has copies.
+    /// The bucket from which all servers read the files. The folder has copies.
     bucket: Option<Bucket>,
 }
 
@@ -88,18 +89,18 @@ impl Uploads {
         }
     }
 
-    /// The largest file that may be handed in, in bytes; `None` where none may.
+    /// The largest file that may be uploaded, in bytes; `None` if uploads are off.
     pub fn largest(&self) -> Option<u64> {
         Some(self.settings.largest).filter(|largest| *largest > 0)
     }
 
-    /// Makes room for a file of this caller, `announced` bytes long if the length is known.
+    /// Prepares to receive a file of this caller. `announced` is its length in bytes, if it is known.
     pub async fn receive(&self, caller: &Caller, announced: Option<u64>) -> Result<Incoming, UploadProblem> {
         let UploadSettings { largest, total, count, life } = self.settings;
         let rules = Rules { limits: Limits::new(TAKEN, largest), total, count, life };
         let inbox = self.inbox(&caller.principal);
         if let Some(bucket) = &self.bucket {
-            // Other servers have received files too.
+            // Other servers may have received files of this caller.
             let there = bucket.list(&key_of(&inbox)).await.map_err(unsaved)?;
             let bytes = there.iter().fold(0, |sum: u64, file| sum.saturating_add(file.bytes));
             let left = total.saturating_sub(bytes);
@@ -161,7 +162,7 @@ impl Uploads {
         }
     }
 
-    /// Where remote callers hand files in; `None` where they cannot.
+    /// The URL to which remote callers upload files; `None` if they cannot.
     pub(crate) fn url(&self) -> Option<String> {
         self.largest()?;
         Some(format!("{}/uploads", self.base.as_ref()?))
@@ -172,8 +173,8 @@ impl Uploads {
         self.inbox(principal).folder().to_path_buf()
     }
 
-    /// A file that a principal has handed in, by its percent-encoded name. If another server has received it, it is copied from
-    /// the bucket.
+    /// A file that a principal has uploaded, by its percent-encoded name. A file that another server received is copied
+    /// from the bucket.
     pub(crate) async fn find(
         &self,
         principal: &str,

@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taught_is_forgotten_after_a_while() {
+    fn a_learned_limit_is_forgotten_after_a_while() {
         let start = Instant::now();
         let mut limiter = AdaptiveLimiter::new(None);
         limiter.leave(start);

@@ -103,7 +103,7 @@ async fn a_request_that_leaves_the_queue_makes_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_is_not_used_takes_nothing_of_the_limit() {
+async fn an_unused_permit_does_not_count_against_the_limit() {
     let limiter = limiter();
     for _ in 0..20 {
         let permit = limiter.join(group::VIDEO_V1).try_acquire().expect("nothing has left");
@@ -180,7 +180,7 @@ async fn requests_that_buy_are_bounded_over_all_and_looks_are_not_held_by_them()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_line_that_knows_nothing_finds_the_limit_with_few_refusals() {
+async fn a_queue_without_history_finds_the_limit_with_few_refusals() {
     // MiniMax allows ten a minute, but the limits of our table are off.
     let limiter = RateLimiter::new(RateLimits { keep: false, ..RateLimits::default() });
     let taken: Arc<StdMutex<Vec<Instant>>> = Arc::default();

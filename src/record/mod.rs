@@ -1,4 +1,5 @@
-//! A job as a value: what was ordered, what it made, and its state with the transitions. Nothing is stored or sent here.
+//! A job as a value: what was ordered, what it made, and its state with the transitions. This part neither stores nor
+//! sends anything.
 
 mod state;
 #[cfg(test)]
@@ -71,12 +72,12 @@ pub struct Job {
     /// The arguments of the call, without those that only say how to wait, and without media in them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Value>,
-    /// Tells whether the same `idempotency_key` came with other arguments.
+    /// A hash of the arguments, to find an `idempotency_key` that is used again with other arguments.
     pub digest: String,
     /// The caller's key for "the same order".
     #[serde(default)]
     pub idempotency_key: Option<String>,
-    /// Where files are saved; `None` hands over links alone.
+    /// The folder for files; `None` if the caller gets only links.
     #[serde(default)]
     pub folder: Option<PathBuf>,
     /// Its state.
@@ -84,7 +85,7 @@ pub struct Job {
     /// What it made so far.
     #[serde(default)]
     pub files: Vec<JobFile>,
-    /// The id of every file at MiniMax that was named for it. Stays when an archive is replaced by its entries.
+    /// The ids of all its files at MiniMax. They stay when an archive is replaced by its entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file_ids: Vec<String>,
     /// A text that it made.
@@ -93,13 +94,13 @@ pub struct Job {
     /// A voice that it made.
     #[serde(default)]
     pub voice_id: Option<String>,
-    /// Results that MiniMax withheld.
+    /// Ordered results that MiniMax withheld, or that have no usable link.
     #[serde(default)]
     pub missing: u32,
     /// What MiniMax counted.
     #[serde(default)]
     pub usage: Option<Value>,
-    /// Its place in the queue, while this process waits to send it.
+    /// Its position in the queue, while it waits to be sent by this process.
     #[serde(skip)]
     pub waiting: Option<QueueView>,
     /// What it costs. `None` for a task that was submitted elsewhere.
@@ -108,16 +109,16 @@ pub struct Job {
     /// What the caller should know.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// A caller wants it cancelled as soon as MiniMax has given the task its id.
+    /// A caller wants it cancelled as soon as MiniMax has given it a task id.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
     /// MiniMax called the result unfinished when it handed it over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
-    /// It ended without a result and may have been billed all the same.
+    /// It ended without a result but may have been billed.
     #[serde(default)]
     pub may_be_billed: bool,
-    /// The beginning of an answer that could not be parsed. It may contain what was paid for.
+    /// The beginning of an answer that could not be parsed. It may contain the paid result.
     #[serde(default)]
     pub unread: Option<String>,
     /// Unix milliseconds.
@@ -133,14 +134,14 @@ impl Job {
     /// Adds the id of a file at MiniMax. Returns whether it is new.
     pub fn add_file_id(&mut self, id: Option<String>) -> bool {
         let is_new = |id: &String| !id.is_empty() && id.len() <= 64 && !self.file_ids.contains(id);
-        // A task has one file; this many would be an error of MiniMax.
+        // A task has one file, so this many would be MiniMax's error.
         let new = id.filter(is_new).filter(|_| self.file_ids.len() < 32);
         let is_new = new.is_some();
         self.file_ids.extend(new);
         is_new
     }
 
-    /// True if MiniMax provably did not take it, or it was cancelled before it was made.
+    /// True if MiniMax provably did not take it, or it was cancelled before MiniMax could bill it.
     pub fn is_free(&self) -> bool {
         match &self.state {
             State::Failed { task: None, .. } => self.actual_cost().is_none() && !self.may_be_billed,
@@ -149,12 +150,12 @@ impl Job {
         }
     }
 
-    /// What it cost, by what MiniMax counted.
+    /// What it cost according to MiniMax.
     pub fn actual_cost(&self) -> Option<Money> {
         self.cost.as_ref()?.actual
     }
 
-    /// The size of its files on disk.
+    /// The size of its saved files, on disk or in the bucket.
     pub(crate) fn saved_bytes(&self) -> i64 {
         let saved = self.files.iter().filter_map(|file| file.saved.as_ref());
         let bytes = saved.fold(0_u64, |sum, saved| sum.saturating_add(saved.bytes));
@@ -173,7 +174,7 @@ impl Job {
         cost.actual.or(cost.estimated)
     }
 
-    /// A file that should be on disk and is not.
+    /// Whether a file that should be saved is not.
     pub fn is_undelivered(&self) -> bool {
         self.folder.is_some() && self.files.iter().any(|file| file.saved.is_none())
     }
@@ -225,7 +226,7 @@ pub struct JobFile {
     /// A file on the disk of the server that received it, until the bucket takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spooled: Option<OnDisk>,
-    /// Why it is not on disk, or not as ordered.
+    /// Why the file was not saved, or not as ordered.
     #[serde(default)]
     pub trouble: Option<String>,
     /// What the link leads to, if not the file itself.

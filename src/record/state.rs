@@ -68,7 +68,7 @@ pub enum State {
         /// The task, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<Task>,
-        /// MiniMax stopped too, so nothing is billed.
+        /// MiniMax also stopped, so nothing is billed.
         at_minimax: bool,
     },
     /// The request left and no answer came back, or MiniMax no longer says what became of it.
@@ -235,7 +235,7 @@ impl State {
             }
             (Self::Fetching { task }, Seen::Fetched { partial }) => Self::Done { task, partial },
             (Self::Done { task, .. }, Seen::Again) => Self::Fetching { task },
-            // A request that may have been taken cannot be stopped without a task id, and is not called cancelled.
+            // A request that MiniMax may have taken cannot be stopped without a task id, so it is not called cancelled.
             (
                 Self::Submitting { sent: false, .. }
                 | Self::Running { .. }
@@ -246,7 +246,7 @@ impl State {
         }
     }
 
-    /// MiniMax's word for the state of a running task, if it is none of those that MiniMax documents.
+    /// MiniMax's word for the state of a running task, if MiniMax does not document that word.
     pub fn unfamiliar_word(&self) -> Option<&str> {
         let Self::Running { task, word, .. } = self else { return None };
         let ours = [Self::UNSEEN, Self::SUBMITTED].contains(&word.as_str());
@@ -254,7 +254,7 @@ impl State {
         (!ours && !documented).then_some(word)
     }
 
-    /// Whether a record in this state takes a spooled state: `known` is later, or names what was paid for.
+    /// Whether a record in this state accepts the spooled state `known`, because that is later or names a paid result.
     pub fn gives_way_to(&self, known: &Self) -> bool {
         let has_result = matches!(known, Self::Running { .. } | Self::Fetching { .. } | Self::Done { .. });
         let is_made = matches!(known, Self::Fetching { .. } | Self::Done { .. });
@@ -286,7 +286,7 @@ impl State {
         }
     }
 
-    /// Nothing more will happen by itself.
+    /// Whether nothing more will happen by itself.
     pub fn is_over(&self) -> bool {
         !matches!(self, Self::Submitting { .. } | Self::Running { .. } | Self::Fetching { .. })
     }
@@ -305,7 +305,7 @@ impl State {
     }
 }
 
-/// Every word that [`State::status`] can say.
+/// Every word that [`State::status`] can return.
 pub const STATUSES: &[&str] =
     &["submitting", "running", "succeeded", "partial", "failed", "cancelled", "unknown"];
 
@@ -381,14 +381,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_comes_after_all_is_kept() {
+    fn a_late_answer_is_kept() {
         let unknown = State::NEW.after(Seen::Leaving).after(Seen::Orphaned);
         assert_eq!(unknown.clone().after(Seen::Accepted(task())).status(), "running");
         assert_eq!(unknown.after(Seen::Made).status(), "running");
     }
 
     #[test]
-    fn nothing_that_is_seen_leads_back_to_submitting() {
+    fn no_event_leads_back_to_submitting() {
         let running = State::NEW.after(Seen::Leaving).after(Seen::Accepted(task()));
         for seen in all_seen() {
             assert_ne!(running.clone().after(seen.clone()).status(), "submitting", "{seen:?}");

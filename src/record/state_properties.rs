@@ -1,4 +1,4 @@
-//! What holds for a job whatever is seen of it, in whatever order.
+//! What holds for a job after any events in any order.
 
 use proptest::prelude::*;
 
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn what_has_left_submitting_never_comes_back_to_it(life in lives()) {
+    fn a_job_that_has_left_submitting_never_returns_to_it(life in lives()) {
         for (before, seen, after) in life {
             let submits = |state: &State| matches!(state, State::Submitting { .. });
             prop_assert!(submits(&before) || !submits(&after), "{before:?} {seen:?} {after:?}");
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn what_may_be_billed_and_has_no_name_is_not_called_cancelled(life in lives()) {
+    fn a_job_that_may_be_billed_and_has_no_task_is_not_called_cancelled(life in lives()) {
         for (before, seen, after) in life {
             let may_be_billed =
                 matches!(before, State::Submitting { sent: true, .. } | State::Unknown { task: None, .. });

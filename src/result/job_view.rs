@@ -33,17 +33,18 @@ use file::{FileView, link_to};
 pub(crate) use cost::{COST, CostView};
 pub(crate) use file::{file_facts, time};
 
-/// What a dry run says instead of a result.
+/// The advice in the result of a dry run.
 pub(crate) const DRY_RUN: &str =
     "Dry run: arguments are valid; nothing was sent or billed. Call again without dry_run to generate it.";
 
-/// Who can fix a failure: the caller, the operator, the user, the developers; some pass with time.
+/// The kinds of errors, by what helps: correcting arguments, correcting settings, waiting, asking the user, reporting a
+/// bug.
 const KINDS: [&str; 5] = ["argument", "settings", "wait", ASK_USER, "bug"];
 
-/// The kind of a failure after which only the user can decide.
+/// The kind of an error after which only the user can decide.
 pub(crate) const ASK_USER: &str = "ask_user";
 
-/// A text with a full stop, unless it ends in another mark.
+/// A text that ends with a full stop, unless it has another mark there.
 pub(crate) fn sentence(text: &str) -> String {
     let text = text.trim_end_matches(['.', ' ']);
     let is_ended = text.is_empty() || text.ends_with(['?', '!', '…', ':']);
@@ -132,7 +133,7 @@ impl ErrorView {
         }
     }
 
-    /// The error in words, followed by what to do, and at the end what MiniMax's support asks for.
+    /// The error in words, then what to do, then the details that MiniMax's support asks for.
     pub(crate) fn lines(&self, next: &str) -> String {
         let message = sentence(&self.message);
         let is_new = |fact: &String| !message.contains(fact.as_str()) && !next.contains(fact.as_str());
@@ -170,7 +171,7 @@ impl JobView {
         schema_for_output::<Self>()
     }
 
-    /// A job as it stands.
+    /// The view of a job in its current state.
     pub(crate) fn of(job: &Job) -> Self {
         let mut warnings = job.warnings.clone();
         match &job.state {
@@ -238,12 +239,12 @@ impl JobView {
         }
     }
 
-    /// A call that brought no job.
+    /// The view of a failed call without a job.
     pub(crate) fn error(error: ErrorView, next: String) -> Self {
         Self { error: Some(error), next, says: Says::Failure, ..Self::default() }
     }
 
-    /// For a remote caller: download links in place of paths. `link_of` makes the link to the file with a name.
+    /// For a remote caller: download links instead of paths. `link_of` makes the link to the file with a name.
     #[must_use]
     pub(crate) fn with_links(
         mut self,
@@ -252,7 +253,7 @@ impl JobView {
         records: &Path,
         bucket: Option<&Bucket>,
     ) -> Self {
-        // Remote callers see no paths of this machine.
+        // Remote callers must not see paths on this machine.
         let places = job.folder.as_deref().into_iter().chain([records]);
         for folder in places.filter_map(Path::to_str) {
             let hide = |text: &mut String| *text = text.replace(folder, "the server's folder");
@@ -266,7 +267,7 @@ impl JobView {
         self
     }
 
-    /// For a caller at this machine: links to the objects, which nothing else opens without credentials.
+    /// For a caller at this machine: links to the objects, which cannot be opened otherwise without credentials.
     #[must_use]
     pub(crate) fn with_bucket_links(mut self, job: &Job, bucket: &Bucket) -> Self {
         for (view, file) in self.files.iter_mut().zip(&job.files) {
@@ -275,7 +276,7 @@ impl JobView {
         self
     }
 
-    /// Rewrites what is said to a caller.
+    /// Rewrites the error and the advice for a caller.
     pub(crate) fn reword(&mut self, reword: impl Fn(&mut String)) {
         reword(&mut self.next);
         self.error.iter_mut().for_each(|error| reword(&mut error.message));
@@ -295,12 +296,12 @@ impl JobView {
         self
     }
 
-    /// With `next` in place of the usual advice.
+    /// Replaces the usual advice.
     pub(crate) fn instead(self, next: String) -> Self {
         Self { next, ..self }
     }
 
-    /// Milliseconds until a sound that is played here was first heard.
+    /// Milliseconds until the first audio of a sound reached the player here.
     pub(crate) fn first_sound(&self) -> Option<u64> {
         self.usage.as_ref()?.get(FIRST_SOUND)?.as_u64()
     }
@@ -340,7 +341,7 @@ impl IntoCallToolResult for JobView {
 pub(crate) fn unfamiliar(state: &State) -> Option<String> {
     let word = state.unfamiliar_word()?;
     Some(format!(
-        "MiniMax answers the status {}, which this version does not know; it may still finish, so it is asked again for up \
+        "MiniMax reports the status {}, which this version does not know; the task may still finish, so it is polled for up \
          to a day",
         quoted(word)
     ))
@@ -352,7 +353,7 @@ pub(crate) fn day(milliseconds: i64) -> String {
     at.unwrap_or_default()
 }
 
-/// Whether the task would be in MiniMax's list of tasks, which has those of video V2 only.
+/// Whether the task would be in MiniMax's list of tasks, which has only those of video V2.
 fn is_listed(job: &Job) -> bool {
     ["content", "source_task_id"].iter().any(|name| job.request.get(name).is_some())
 }

@@ -1,9 +1,9 @@
-//! What a call answers: the one place where the texts of results are put together, and the view of a job.
+//! What a call returns: this part puts the texts of results together, and has the view of a job.
 //!
-//! A result has up to two texts. The first is the content alone: an answer, a transcript, lyrics, the rows of a list. The
-//! second has the facts about it, each of them once. Beside them stand a link for each file and the structured content,
-//! which is complete by itself, because some clients show a model nothing else. Links that MiniMax signed are in the
-//! structured content only.
+//! A result has up to two texts. The first is the content alone: an answer, a transcript, lyrics, the rows of a list.
+//! The second has the facts about it, each only once. The result also has a link for each file, and the structured
+//! content, which is complete by itself, because some clients show a model nothing else. Links that MiniMax signed are
+//! only in the structured content.
 
 pub mod job_view;
 
@@ -15,14 +15,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;
 
-/// Stands before a warning in the facts.
+/// Precedes a warning in the facts.
 const NOTE: &str = "Note: ";
 
 /// The texts and the links of a result.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     content: Vec<String>,
-    /// The first line. An item whose value another line has is left out.
+    /// The first line. An item is left out if another line has its value.
     head: Vec<Item>,
     lines: Vec<String>,
     next: String,
@@ -51,7 +51,7 @@ impl Report {
         words.into_iter().fold(self, |report, words| report.item(String::new(), words.into()))
     }
 
-    /// Adds a fact to the first line, unless another line says it.
+    /// Adds a fact to the first line, unless another line has it.
     #[must_use]
     pub(crate) fn fact(self, name: &str, value: Option<&str>) -> Self {
         let Some(value) = value.filter(|value| !value.is_empty()) else { return self };
@@ -84,7 +84,7 @@ impl Report {
         self.lines(line)
     }
 
-    /// Adds what went differently than asked.
+    /// Adds warnings.
     #[must_use]
     pub(crate) fn notes(self, warnings: &[String]) -> Self {
         self.lines(warnings.iter().map(|warning| format!("{NOTE}{warning}")))
@@ -135,14 +135,15 @@ impl Report {
     }
 }
 
-/// Whether a line has a value as a whole word. A part of an address or a path does not say what it is.
+/// Whether a line has a value as a whole word. A value within an address or a path does not count, because it does not
+/// tell the reader what it is.
 fn says(line: &str, value: &str) -> bool {
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_');
     line.match_indices(value).any(|(start, found)| {
         let before = line.get(..start).and_then(|before| before.chars().next_back());
         let mut after = line.get(start + found.len()..).unwrap_or_default().chars();
         let ends = match after.next() {
-            // A full stop, and not the point of a number or of a file name.
+            // A full stop ends a word, but not the point in a number or a file name.
             Some('.') => !after.next().is_some_and(is_part),
             letter => !letter.is_some_and(is_part),
         };
@@ -150,7 +151,7 @@ fn says(line: &str, value: &str) -> bool {
     })
 }
 
-/// The link to a file of this machine.
+/// A link to a file on this machine.
 pub(crate) fn local_link(path: &str, mime_type: &str, bytes: Option<u64>) -> Option<Resource> {
     let path = Path::new(path);
     let (uri, name) = (Url::from_file_path(path).ok()?, path.file_name()?.to_str()?);
@@ -200,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fact_that_another_line_says_is_not_said_again() {
+    fn a_fact_that_another_line_has_is_left_out() {
         let report = Report::default()
             .content(["An answer about video-1.".to_owned()])
             .head(["video", "running"])

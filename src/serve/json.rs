@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_parser_takes_is_found_out_whatever_it_is_within() {
+    fn invalid_json_is_detected_at_any_depth() {
         for text in [
             &b""[..],
             b"Listening on port 8765",

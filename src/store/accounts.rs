@@ -1,4 +1,4 @@
-//! Names of accounts, and which of them share their limits.
+//! Account names, and which accounts share their limits.
 
 /// Marks the name of an account whose key a caller brought. It stands between the host and the key's fingerprint.
 pub const CALLERS: &str = " (caller key ";

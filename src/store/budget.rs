@@ -6,7 +6,7 @@ use super::error::StoreError;
 use crate::money::{Currency, Money};
 use crate::record::RemovedJob;
 
-/// Amounts that must not be exceeded. `None` is no limit.
+/// Amounts that must not be exceeded. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Everything that the account spends in 24 hours, by any process of this data folder.
@@ -15,8 +15,8 @@ pub struct Limits {
     pub call: Option<Money>,
     /// Everything that this process spends.
     pub process: Option<Money>,
-    /// Everything that one principal spends on the account in 24 hours, by any process of this data folder. It comes with each
-    /// purchase, because each principal has its own.
+    /// Everything that one principal spends on the account in 24 hours, by any process of this data folder. Each
+    /// purchase brings this limit along, because it differs by principal.
     pub principal: Option<Money>,
 }
 
@@ -49,7 +49,7 @@ pub struct Purchase {
     pub consent: Option<String>,
 }
 
-/// Where a purchase stands in the ledger.
+/// The state of a purchase in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PurchaseState {
@@ -98,11 +98,11 @@ pub enum Denied {
 /// What was spent in one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spent {
-    /// By MiniMax's count, or at the estimate where it gave none.
+    /// Bought: at the price that MiniMax reported, or at the estimate if it reported none.
     pub settled: Money,
-    /// Reserved for what has not ended.
+    /// Reserved for purchases that have not ended.
     pub reserved: Money,
-    /// Reserved for what may or may not have been billed.
+    /// Reserved for purchases that may or may not have been billed.
     pub unknown: Money,
     /// What counts against a limit: the sum of these.
     pub total: Money,
@@ -111,7 +111,7 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// The sums of the ledger in millionths: settled, reserved, unknown.
+    /// From the ledger's sums in millionths: settled, reserved, unknown.
     pub(super) fn of([settled, reserved, unknown]: [i64; 3], unpriced: i64, currency: Currency) -> Self {
         let total = settled.saturating_add(reserved).saturating_add(unknown);
         let [settled, reserved, unknown, total] =
@@ -119,7 +119,7 @@ impl Spent {
         Self { settled, reserved, unknown, total, unpriced }
     }
 
-    /// The sum of two in one currency.
+    /// Adds spending in the same currency.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let sum = |one: Money, other: Money| one.millionths().saturating_add(other.millionths());
@@ -168,12 +168,13 @@ impl Limits {
         *self == Self::default()
     }
 
-    /// These, and what a principal may spend.
+    /// These limits, with the one of a principal.
     pub(crate) fn with(self, principal: Option<Money>) -> Self {
         Self { principal, ..self }
     }
 
-    /// The limits, each with what has been spent of it. A refusal names the first one that it would exceed.
+    /// The limits, each with what has been spent of it. A refusal names the first limit in this order that the purchase
+    /// would exceed.
     fn rows(&self, counted: &Counted) -> [(Limit, Option<Money>, Spent); 4] {
         [
             (Limit::Call, self.call, Spent::nothing(counted.day.total.currency())),

@@ -17,7 +17,7 @@ use crate::media::private;
 const BUSY: Duration = Duration::from_secs(20);
 
 /// The connections of readers and of probes. The writers' are made by [`connect`].
-pub(super) fn others(path: &Path) -> (SqlitePool, SqlitePool) {
+pub(super) fn readers_and_probe(path: &Path) -> (SqlitePool, SqlitePool) {
     let options = SqliteConnectOptions::new().filename(path);
     let readers = options.clone().busy_timeout(Duration::from_secs(5)).pragma("query_only", "ON");
     // A tiny cache forces the probe to write to the disk before the transaction ends.
@@ -29,14 +29,14 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long servers that start at the same time wait for each other. `SQLite` does not wait by itself while one
 /// creates the database and another changes its mode.
-const JOSTLE: Duration = Duration::from_secs(5);
+const START_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A migrated database. Fails if a page is damaged.
 pub(super) async fn connect(path: &Path) -> Result<SqlitePool, Trouble> {
     let start = Instant::now();
     loop {
         match connect_once(path).await {
-            Err(trouble) if Cause::of(&*trouble) == Cause::Lock && start.elapsed() < JOSTLE => {
+            Err(trouble) if Cause::of(&*trouble) == Cause::Lock && start.elapsed() < START_PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             settled => return settled,
@@ -50,8 +50,9 @@ async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
     let made = path.to_owned();
     let _ = spawn_blocking(move || private::create(&made)).await;
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).busy_timeout(BUSY);
-    // sqlx closes a connection that fails while it opens in the background. SQLite could then remove the log of another
-    // database of the same name. This connection opens without reading the file.
+    // When opening fails, sqlx closes the connection in the background. That could happen after a repair, and SQLite
+    // would then remove the log of the new database. So this first connection opens without reading the file, and is
+    // closed here.
     let mut first = options.connect().await?;
     let readable = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut first).await;
     let closed = first.close().await;
@@ -59,9 +60,9 @@ async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
     closed?;
     let options = options
         .journal_mode(SqliteJournalMode::Wal)
-        // A record of money must survive a power cut too: `LogSync` sees to that, for many commits at once.
+        // A purchase must also survive a power cut. `LogSync` syncs the log, once for many commits.
         .synchronous(SqliteSynchronous::Normal);
-    // One connection: SQLite has one writer at a time, and a second connection would find the cache of the first outdated.
+    // One connection: SQLite has one writer at a time, and two connections would invalidate each other's caches.
     let pool = pool(1).connect_with(options).await?;
     match prepare(&pool).await {
         Ok(()) => Ok(pool),
@@ -74,7 +75,8 @@ async fn connect_once(path: &Path) -> Result<SqlitePool, Trouble> {
 
 fn pool(most: u32) -> SqlitePoolOptions {
     let options = SqlitePoolOptions::new().max_connections(most).acquire_timeout(BUSY);
-    // Connections are tested when they are returned, and a file does not close them in between.
+    // No test before use: connections are tested when they are returned, and nothing closes a connection to a file in
+    // between.
     options.test_before_acquire(false).after_release(|connection, _| {
         Box::pin(async move {
             // When the disk is full, SQLite ends a transaction by itself, but sqlx still counts it: no transaction could
@@ -100,7 +102,7 @@ async fn prepare(pool: &SqlitePool) -> Result<(), Trouble> {
         migrated = sqlx::migrate!().run(pool).await;
     }
     migrated?;
-    // Some 0.1 s for ten thousand jobs.
+    // Takes about 0.1 s for ten thousand jobs.
     let found: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(pool).await?;
     if found == "ok" { Ok(()) } else { Err(Fault::Malformed(found).into()) }
 }

@@ -20,7 +20,7 @@ pub(super) const LIFE: i64 = 30 * 24 * 3_600_000;
 /// The largest conversation that is kept, in bytes. Images in base64 exceed it.
 const LARGEST: usize = 32 * 1024 * 1024;
 
-/// The most bytes of a principal's conversations. The oldest make room.
+/// The most bytes of a principal's conversations. The oldest are deleted for new ones.
 const ALL: i64 = 512 * 1024 * 1024;
 
 /// A conversation in its current state.
@@ -30,7 +30,7 @@ pub struct Conversation {
     pub id: String,
     /// Its owner.
     pub principal: String,
-    /// The protocol, by its word.
+    /// The name of its protocol.
     pub api: String,
     /// The model that spoke last.
     pub model: String,
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_two_continue_at_once_becomes_two_conversations() {
+    async fn a_conversation_that_two_calls_continue_at_once_becomes_two() {
         let (_dir, store) = store().await;
         let Kept::As(id) = store.write_conversation(&conversation("", 0, "one")).await.unwrap() else {
             panic!("not kept")

@@ -20,11 +20,12 @@ pub struct Store {
     pub(super) spool_key: SpoolKey,
     /// Whether a message is written when a job ends.
     pub(super) announces: bool,
-    /// `None` for a database that is no file.
+    /// `None` for PostgreSQL.
     pub(super) _presence: Option<Presence>,
 }
 
-/// How much a probe writes, in bytes. In the database it takes twice as much, which is more than the probe's cache.
+/// How much a probe writes, in bytes. SQLite stores it as twice as many hexadecimal digits, which is more than the
+/// probe's cache.
 const PROBE: i64 = 32 * 1024;
 
 impl Store {
@@ -85,7 +86,7 @@ impl Store {
                 let fault = if self.pools.writers.is_exhausted() { Fault::Busy } else { Fault::Away };
                 StoreError::new(self.place.clone(), fault.into())
             }
-            // The connections are taken by writes that wait themselves, or by reads that take long.
+            // Other writes hold the connections while they wait for the lock, or long reads hold them.
             Some(sqlx::Error::PoolTimedOut) if self.pools.writers.is_exhausted() => {
                 StoreError::new(self.place.clone(), Fault::Locked.into())
             }

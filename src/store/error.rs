@@ -40,7 +40,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Folder(folder) => write!(f, "{}", StoreError::place(folder)),
-            // Not on which host: a remote caller may read this.
+            // Does not name the host, because a remote caller may read this.
             Self::Server => write!(f, "{} in PostgreSQL", StoreError::PLACE),
         }
     }
@@ -122,14 +122,15 @@ impl Cause {
             Some(sqlx::Error::Database(error)) => Self::of_code(error.code()?.parse().ok()?),
             Some(sqlx::Error::PoolTimedOut) => Some(Self::Lock),
             Some(sqlx::Error::Tls(_)) => Some(Self::Tls),
-            // So the handshake ends if the certificate is not trusted.
+            // The TLS handshake reports a certificate that is not trusted as invalid data.
             Some(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::InvalidData => Some(Self::Tls),
             Some(sqlx::Error::Io(error)) => Self::of_io(error),
             _ => error.downcast_ref().and_then(Self::of_io),
         }
     }
 
-    /// By one of SQLite's result codes. The low byte is the primary code; the others say more than is needed here.
+    /// By a result code of SQLite. The low byte is the primary code; the other bytes hold details that are not needed
+    /// here.
     fn of_code(code: u32) -> Option<Self> {
         match code & 0xff {
             // SQLITE_CORRUPT, SQLITE_NOTADB
@@ -143,7 +144,7 @@ impl Cause {
         }
     }
 
-    /// By one of PostgreSQL's codes. Their first two characters are the class.
+    /// By an SQLSTATE code of PostgreSQL. Its first two characters are the class.
     fn of_sqlstate(code: &str) -> Option<Self> {
         match code {
             // disk_full, io_error
@@ -196,7 +197,7 @@ impl StoreError {
     pub(super) fn new(place: impl Into<Place>, source: Box<dyn Error + Send + Sync>) -> Self {
         let place = place.into();
         let cause = match Cause::of(&*source) {
-            // sqlx reports an end of a connection in several ways. What the server itself says has a code.
+            // sqlx reports a lost connection in several ways. Errors that the server itself reports have a code.
             Cause::Other if place.is_server() && source.downcast_ref().is_some_and(is_of_connection) => {
                 Cause::Away
             }
@@ -205,7 +206,7 @@ impl StoreError {
         Self { place, cause, source }
     }
 
-    /// The error of a start that waited in vain for the lock.
+    /// The message when a start has waited for the lock in vain.
     pub(super) const LOCKED_OUT: &str =
         "jobs.lock is locked: another minimax-mcp repairs the records, or another program holds the file";
 

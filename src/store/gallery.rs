@@ -13,7 +13,7 @@ use crate::money::{Currency, Money};
 /// A day in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
 
-/// The most names of models or voices.
+/// The most models or voices that are listed.
 const MOST_NAMES: u32 = 200;
 
 /// A column of jobs whose values can be listed.
@@ -55,9 +55,9 @@ pub struct DaySpending {
     pub tool: String,
     /// The model; may be empty.
     pub model: String,
-    /// The sum of what counts: settled, reserved and unknown.
+    /// The sum that counts against limits: settled, reserved and unknown.
     pub total: Money,
-    /// Purchases.
+    /// The number of purchases.
     pub purchases: i64,
 }
 
@@ -155,7 +155,7 @@ impl Store {
     pub async fn remove(&self, principal: &str, id: &str) -> Result<bool, StoreError> {
         let which = "principal = ?1 AND id = ?2 AND is_open = 0 AND status <> 'unknown'";
         let mut transaction = self.begin().await?;
-        // Its idempotency key must not buy again.
+        // A call with its idempotency key must not buy again.
         let noted = query(format!(
             "INSERT INTO removed_jobs (id, principal, account, idempotency_key, removed_at)
              SELECT id, principal, account, idempotency_key, ?3 FROM jobs WHERE {which} ON CONFLICT DO NOTHING"
@@ -173,7 +173,7 @@ impl Store {
     }
 }
 
-/// The first messages of a conversation; none of one that is too large.
+/// The first messages of a conversation; none if the conversation is too large for the list.
 fn beginning(body: &str) -> Vec<Value> {
     let said: Option<Said> = serde_json::from_str(body).ok();
     said.map(|said| said.messages.into_iter().take(MOST_LISTED).collect()).unwrap_or_default()

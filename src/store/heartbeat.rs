@@ -1,7 +1,7 @@
 //! The heartbeat: a process says that it lives, which renews the leases of its jobs.
 //!
-//! It must not wait for other work of the process, or a server with much to do would lose its jobs to others. So it has a
-//! task of its own and, with PostgreSQL, a connection of its own, on which it is one message to the server and one back.
+//! It must not wait for other work of the process, or a busy server would lose its jobs to others. So it has its own
+//! task and, with PostgreSQL, its own connection, on which each heartbeat is one message in each direction.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Heartbeat {
     /// How to reach the PostgreSQL server, if there is one.
     server: Option<PgConnectOptions>,
-    /// Locked while a heartbeat is on its way, so that none follows the last.
+    /// Locked during each heartbeat, so that none can follow the last one.
     line: Mutex<Line>,
     renewals: std::sync::Mutex<Renewals>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Heartbeat {
 #[derive(Debug, Default)]
 struct Line {
     connection: Option<PgConnection>,
-    /// The jobs were handed over.
+    /// The jobs were handed over, so no heartbeat may follow.
     is_over: bool,
 }
 
@@ -44,7 +44,7 @@ struct Line {
 struct Renewals {
     /// When the last successful heartbeat left. `None` before the first, and while none are needed.
     last: Option<Duration>,
-    /// When it was found that the row had run out.
+    /// When a heartbeat found that the row had expired.
     late: Option<Duration>,
     has_failed: bool,
 }
@@ -54,8 +54,8 @@ impl Heartbeat {
         Self { server: Some(server), ..Self::default() }
     }
 
-    /// Says that this process lives: to the server, or in the file. `false` after its jobs were handed over. The clock of a
-    /// server is followed from then on.
+    /// Says that this process lives: to the server, or in the file. `false` after its jobs were handed over. With
+    /// PostgreSQL, this machine's clock then follows the server's.
     pub(super) async fn renew(&self, owner: &str, file: &Pool) -> Result<bool, sqlx::Error> {
         let mut line = self.line.lock().await;
         if line.is_over {
@@ -107,7 +107,7 @@ impl Heartbeat {
         self.renewals().has_failed
     }
 
-    /// Whether the row runs out or ran out within the length of a lease, although the process lives.
+    /// Whether the row has expired although the process lives, or had expired at a heartbeat within the last lease.
     pub(super) fn is_late(&self) -> bool {
         let Renewals { last, late, .. } = *self.renewals();
         last.is_some_and(is_over) || late.is_some_and(|late| !is_over(late))
@@ -128,7 +128,7 @@ impl Heartbeat {
 
 impl Line {
     async fn renew(&mut self, server: &PgConnectOptions, owner: &str) -> Result<(), sqlx::Error> {
-        // It need not survive the end of the database server: the next one comes within a second.
+        // A heartbeat need not survive a crash of the database server: the next one follows within about a second.
         let sql = format!(
             "SET LOCAL synchronous_commit = off;
              INSERT INTO processes (name, alive_until) VALUES ('{}', {PRESENT} + {LEASE})
@@ -140,7 +140,7 @@ impl Line {
         Ok(())
     }
 
-    /// Runs statements in one transaction, in one message. A connection on which that failed, or was given up, is closed.
+    /// Runs statements in one transaction, in one message. A connection on which that failed or timed out is closed.
     async fn say(&mut self, server: &PgConnectOptions, sql: String) -> Result<Option<i64>, sqlx::Error> {
         let said = timeout(PATIENCE, async {
             let mut connection = match self.connection.take() {
@@ -155,7 +155,7 @@ impl Line {
     }
 }
 
-/// A text for a statement without parameters, which is one message.
+/// Escapes a text for a statement without parameters. Parameters would need more than one message.
 fn quoted(text: &str) -> String {
     text.replace('\'', "''")
 }

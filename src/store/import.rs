@@ -34,8 +34,8 @@ enum Column {
 
 use Column::{Bytes, Integer, Job, Lease, Text};
 
-/// The tables, each with its columns. Purchases come before jobs and keys before both: a server that starts in between
-/// must not count less than was spent, or make a key of its own.
+/// The tables, each with its columns. Keys come first, then purchases, then jobs: a server that starts before the copy
+/// is complete must not create its own key, or count less than was spent.
 const TABLES: &[(&str, &[Column])] = &[
     ("secrets", &[Text("name"), Bytes("value")]),
     (
@@ -160,7 +160,7 @@ pub async fn import(folder: &Path, url: &SecretString) -> Result<Option<Vec<Impo
     let Some(_alone) = enter_alone(folder).await else {
         return Err(fail("another minimax-mcp uses them; end it first".into()));
     };
-    // Brings the tables to the form of this version.
+    // Migrates the tables to this version.
     super::connect::connect(&path).await.map_err(fail)?.close().await;
     let connected = postgres::connect(url.expose_secret()).await;
     let (pool, _) = connected.map_err(|error| StoreError::new(Place::Server, error))?;

@@ -1,4 +1,4 @@
-//! Looks at the records without changing them: nothing is made, migrated or repaired.
+//! Inspects the records without changing them: nothing is created, migrated or repaired.
 
 use std::path::Path;
 

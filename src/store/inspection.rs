@@ -11,6 +11,6 @@ pub struct Inspection {
     pub unknown: i64,
     /// The size of the database, in bytes.
     pub bytes: u64,
-    /// If true, the next start brings the database to the newest form.
+    /// If true, the next start migrates the database.
     pub is_older: bool,
 }

@@ -16,13 +16,13 @@ use crate::record::{Job, RemovedJob, State};
 /// Which records may be changed by a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Write {
-    /// One whose lease this process holds, unless it was cancelled in the meantime, or has a task that this process does not
-    /// know yet because a spool entry with it was read after the claim.
+    /// A job whose lease this process holds, unless it was cancelled in the meantime, or its row has a task that this
+    /// process does not know, because a spool entry with that task was read after the claim.
     Progress,
-    /// The answer to a submit: also a job that another process holds, or that is `unknown`.
+    /// For the answer to a submit: also a job that another process holds, or that is `unknown`.
     Answer,
-    /// That a submit brought no result, as its sender knows: also a job that another process holds. One that is called
-    /// `unknown` ends by it, and is not sent again.
+    /// For a sender that knows that its submit brought no result: also a job that another process holds. A job that is
+    /// `unknown` can only end by this, and is not sent again.
     NoResult,
     /// Any job. The lease stays as it is.
     Note,
@@ -31,7 +31,8 @@ enum Write {
 }
 
 impl Write {
-    /// The condition on the row; `?3` says that the job goes on, `?4` is the task to write, and `?8` is this process.
+    /// The condition on the row; `?3` says that the job is still open, `?4` is the task to write, and `?8` is this
+    /// process.
     fn condition(self) -> &'static str {
         match self {
             Self::Progress => {
@@ -82,7 +83,7 @@ impl Store {
         }
         let inserted = self.insert_on(&mut transaction, job).await?;
         if let (Inserted::New, Some((purchase, limits))) = (&inserted, purchase) {
-            let allowed = self.set_aside(&mut transaction, &job.id, &job.account, purchase, limits).await?;
+            let allowed = self.reserve_on(&mut transaction, &job.id, &job.account, purchase, limits).await?;
             if let Err(denied) = allowed {
                 return Ok(Inserted::Denied(denied));
             }
@@ -156,8 +157,8 @@ impl Store {
         Ok(Inserted::Existing(Box::new(self.parse(&existing)?)))
     }
 
-    /// Writes a job back for its worker. `false` means that another process has it now or that it was cancelled, and nothing
-    /// was written.
+    /// Writes a job back for its worker. `false` means that another process has the job now or that it was cancelled,
+    /// and nothing was written.
     pub async fn save_progress(&self, job: &Job) -> Result<bool, StoreError> {
         self.save_whole(job, Write::Progress).await
     }
@@ -173,8 +174,9 @@ impl Store {
         Ok(saved.is_some())
     }
 
-    /// Writes the answer to a submit, whatever the lease and the state are in the meantime: it names what was paid for. Adds a
-    /// warning if another job has the same task, and learns whether a caller wants the job cancelled.
+    /// Writes the answer to a submit even if the lease or the state has changed in the meantime: the answer names what
+    /// was paid for. Adds a warning if another job has the same task, and learns whether a caller wants the job
+    /// cancelled.
     pub async fn save_answer(&self, job: &mut Job) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
         self.lock_account(&mut transaction, &job.account).await?;
@@ -185,8 +187,8 @@ impl Store {
         Ok(saved.is_some())
     }
 
-    /// Writes that a submit brought no result, whatever the lease is meanwhile. `false` if another process has ended the job
-    /// and this does not end it.
+    /// Writes that a submit brought no result, even if another process holds the lease now. `false` if another process
+    /// has ended the job, which then stays as it is.
     pub async fn save_no_result(&self, job: &Job) -> Result<bool, StoreError> {
         self.save_whole(job, Write::NoResult).await
     }
@@ -317,15 +319,15 @@ impl Store {
             .map_err(|error| self.fail(error))?;
         let Some(row) = saved else { return Ok(None) };
         let is_cancelled = row.try_get("is_cancelled").map_err(|error| self.fail(error))?;
-        self.account_for(&mut *connection, job).await?;
+        self.update_purchase(&mut *connection, job).await?;
         self.announce(&mut *connection, job).await?;
         self.record_ids(connection, job).await?;
         Ok(Some(Cancelled(is_cancelled)))
     }
 
     /// Moves a job whose order was refused to the account that it now names, with a reservation of its own. What was
-    /// reserved with the first account is released. `Ok(Ok(false))` means that the record was changed from elsewhere;
-    /// then, and when the purchase is denied, nothing is written.
+    /// reserved with the first account is released. `Ok(Ok(false))` means that another process changed the record. In
+    /// that case, and when the purchase is denied, nothing is written.
     pub async fn move_purchase(
         &self,
         job: &Job,
@@ -348,7 +350,8 @@ impl Store {
         if self.parse(&row)?.state != before.state {
             return Ok(Ok(false));
         }
-        // The row keeps what was refused; its id makes room for the second purchase of the job.
+        // The row of the refused purchase stays, under another id, so that the job's second purchase can have the job's
+        // id.
         query(
             "UPDATE spending SET id = id || ' by the plan', state = 'released', consent = NULL, updated_at = ?2
              WHERE id = ?1",
@@ -358,7 +361,8 @@ impl Store {
         .execute(&mut transaction)
         .await
         .map_err(|error| self.fail(error))?;
-        if let Err(denied) = self.set_aside(&mut transaction, &job.id, &job.account, purchase, limits).await?
+        if let Err(denied) =
+            self.reserve_on(&mut transaction, &job.id, &job.account, purchase, limits).await?
         {
             return Ok(Err(denied));
         }

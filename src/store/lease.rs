@@ -3,18 +3,18 @@
 //! A job belongs to the process in its row for [`LEASE`] after each write, and longer while the row of that process in
 //! `processes` says that it lives. So a process renews one row, whatever the number of its jobs ([`super::heartbeat`]).
 //!
-//! A process may live while its row runs out: it was suspended, or a pooler in front of the database kept its heartbeat
-//! waiting. What can happen then:
+//! A row can expire although its process lives: the process was suspended, or a pooler in front of the database delayed
+//! its heartbeat. What can happen then:
 //!
-//! | Its job | Another process | It comes back |
+//! | The job | Another process | The process comes back |
 //! |---|---|---|
-//! | has a task, or files to fetch | takes it over, polls and delivers | It finds before its next poll, or when it writes, that the lease is gone, and stops. Both read; one writes the end |
-//! | waits to be sent | after [`GRACE`] ends it as not bought | Its write that the request leaves finds another state, and nothing leaves |
-//! | was written as sent, and has not left | after [`GRACE`] calls it `unknown` | It writes that again before it sends if that was longer ago than [`LEASE`], finds another state, and nothing leaves |
+//! | has a task, or files to fetch | takes it over, polls and delivers | It finds before its next poll, or at its next write, that the lease is gone, and stops. Both may read; only one writes the end |
+//! | waits to be sent | after [`GRACE`] ends it as not bought | Before it sends, it writes that the request leaves. That write finds another state, and nothing is sent |
+//! | was written as sent, and has not left | after [`GRACE`] calls it `unknown` | If its write is older than [`LEASE`], it repeats the write before it sends, finds another state, and nothing is sent |
 //! | was sent | after [`GRACE`] calls it `unknown`. It is never sent again | Its answer replaces `unknown`, whether the order was accepted, refused or lost |
 //!
-//! The last three are left alone for longer because no other process can do anything for such a job. A process that hands its
-//! jobs over, or whose own row ran out, changes the rule: see [`Store::release`] and [`Store::is_in_doubt`].
+//! The last three wait longer, because no other process can do anything for such a job. Other rules apply to a process
+//! that hands its jobs over, or whose own row has expired: see [`Store::release`] and [`Store::is_in_doubt`].
 
 use super::database::Store;
 use super::error::StoreError;
@@ -23,19 +23,20 @@ use super::sql::{Row, query};
 use crate::clock::{now, was_set_within};
 use crate::record::Job;
 
-/// How much longer a job whose request may be on its way is left to its process, in milliseconds, where processes share a
-/// server. One heartbeat may time out and the next arrive in this time. It is also how long one statement may keep a
-/// connection of a pooler from others.
+/// How much longer a job whose request may be on its way is left to its process, in milliseconds, where processes share
+/// a server. In this time, one heartbeat can time out and the next can arrive. A single statement can block a pooler's
+/// connection for as long.
 const GRACE: i64 = 30_000;
 
 /// The most jobs that a process takes over at once. Other processes take others in the meantime.
 const BATCH: u32 = 100;
 
-/// How long the row of a process that has ended and has no jobs is kept, in milliseconds.
+/// How long the row of an ended process without jobs is kept, in milliseconds.
 const FORGOTTEN: i64 = 60_000;
 
-/// No other live process has the job. `?1` is this process, `?2` the present, `?3` the length of a lease, `?4` says that times
-/// cannot be relied on, and `?5` is the grace. A time that lies far ahead is from before the clock was set back.
+/// The condition that no other live process has the job. `?1` is this process, `?2` the present, `?3` the length of a
+/// lease, `?4` says that times cannot be relied on, and `?5` is the grace. A time far in the future was written before
+/// the clock was set back.
 macro_rules! free {
     () => {
         "(lease_owner = ?1 OR lease_until = 0
@@ -51,9 +52,9 @@ macro_rules! free {
 /// Which jobs to look through for those that this process has to work on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Search {
-    /// Those of processes that have ended, which an index finds.
+    /// The jobs of processes that have ended. An index finds them.
     Ended,
-    /// All that are open.
+    /// All open jobs.
     All,
 }
 
@@ -81,7 +82,8 @@ impl Store {
         }
     }
 
-    /// Leases open jobs to this process, those that other processes do not have or are just taking. Returns each with its id.
+    /// Leases open jobs to this process, except those that other processes have or are just claiming. Returns each with
+    /// its id.
     pub async fn claim_all(
         &self,
         ids: &[String],
@@ -150,13 +152,13 @@ impl Store {
         if self.place.is_server() { GRACE } else { 0 }
     }
 
-    /// Whether this process must renew its row even without jobs, because other machines rely on it. Not so for a file on
-    /// this machine.
+    /// Whether this process must renew its row even without jobs, because other machines rely on it. With SQLite, they
+    /// do not.
     pub fn is_shared(&self) -> bool {
         self.place.is_server()
     }
 
-    /// Removes the rows of processes that have ended and left nothing. One that lives writes its row again.
+    /// Removes the rows of processes that have ended and left no open jobs. A live process would write its row again.
     pub async fn forget_processes(&self) -> Result<(), StoreError> {
         let gone = query(
             "DELETE FROM processes WHERE alive_until < ?1
@@ -169,8 +171,9 @@ impl Store {
         Ok(())
     }
 
-    /// The open jobs of the account that this process has to work on, except those in `known`: those of dead processes, and
-    /// in a search of all also its own, and those whose lease lies far ahead because the clock was set back. At most a batch.
+    /// The open jobs of the account that this process has to work on, except those in `known`: jobs of dead processes.
+    /// A search of all also finds the process's own jobs, and jobs whose lease lies far in the future because the clock
+    /// was set back. At most one batch.
     pub async fn due(
         &self,
         account: &str,
@@ -180,7 +183,8 @@ impl Store {
         if search == Search::All {
             return self.due_of(account, None, known).await;
         }
-        // One query for each name, which uses the index. For a list of names the planner expects most jobs to match.
+        // One query for each name uses the index. For a list of names the planner would expect most jobs to match, and
+        // scan.
         for name in self.ended().await? {
             let due = self.due_of(account, Some(&name), known).await?;
             if !due.is_empty() {
@@ -245,7 +249,7 @@ impl Store {
         self.heartbeat.renew(self.owner(), self.writers()).await.map_err(|error| self.fail(error))
     }
 
-    /// For a process that need not say that it lives, because it has no jobs and its database is a file.
+    /// Ends the heartbeat for now. For a process without jobs whose database is a file.
     pub fn need_not_renew(&self) {
         self.heartbeat.pause();
     }
@@ -255,8 +259,9 @@ impl Store {
         !self.heartbeat.has_failed()
     }
 
-    /// Whether a process that seems to have ended may live all the same: the clock was just set, or the row of this process
-    /// ran out although it lives, and those of others for the same reason. Then only jobs that were handed over are taken.
+    /// Whether a process that seems to have ended may still live: the clock was just set, or this process's own row
+    /// expired although it lives, so other rows may have expired for the same reason. Then only jobs that were handed
+    /// over are claimed.
     fn is_in_doubt(&self) -> bool {
         self.heartbeat.is_late() || (!self.place.is_server() && was_set_within(LEASE))
     }
@@ -274,7 +279,7 @@ mod tests {
     use super::*;
     use crate::record::State;
 
-    /// Its heartbeat was late, so that of the other process may be too.
+    /// Its own heartbeat was late, so the other process's may be late too.
     #[tokio::test]
     async fn a_process_whose_own_row_ran_out_takes_only_what_was_handed_over() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,9 +1,10 @@
-//! The ledger: what was spent, and what may be spent.
+//! The ledger: what was spent, and what may still be spent.
 //!
-//! A request that costs money has a row here before it leaves. The transaction that writes it checks the budgets, so two
-//! purchases cannot both take the last of a budget, even from two processes. The row starts as `reserved` at the
-//! estimate. It is `settled` by MiniMax's count, or at the estimate without one; `released` if MiniMax provably did not
-//! take the request; and counts as `unknown` if that cannot be known. A job and its row change in one transaction.
+//! A request that costs money has a row here before it leaves. The transaction that writes it checks the budgets, so
+//! two purchases cannot both use the rest of a budget, even from two processes. The row starts as `reserved` at the
+//! estimate. It becomes `settled` at the price that MiniMax reported, or at the estimate if it reported none;
+//! `released` if MiniMax provably did not take the request; and `unknown` if that cannot be known. A job and its row
+//! change in one transaction.
 
 use super::accounts::pool;
 use super::budget::{Counted, Denied, Limit, Limits, Purchase, PurchaseState, Spending, Spent};
@@ -19,8 +20,8 @@ use crate::record::State;
 /// 24 hours in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
 
-/// The row's state, and what it actually cost in millionths, for a job as it stands.
-fn standing(job: &Job) -> (PurchaseState, Option<i64>) {
+/// What a job's state makes of its purchase: the state of the row, and the actual price in millionths.
+fn purchase_state(job: &Job) -> (PurchaseState, Option<i64>) {
     let actual = job.actual_cost().map(Money::millionths);
     let state = match &job.state {
         _ if job.is_free() => PurchaseState::Released,
@@ -118,7 +119,7 @@ impl Store {
         row.and_then(|row| spent(&[row], currency)).map_err(|error| self.fail(error))
     }
 
-    /// `account` limits it to one account.
+    /// With `account`, only what it spent on that account.
     pub(super) async fn spent_by_this_process(
         &self,
         connection: &mut Connection,
@@ -173,15 +174,16 @@ impl Store {
             None => Spent::nothing(currency),
         };
         let day = self.spent_together(connection, account, currency).await?;
-        // All callers with keys of their own share the limit; each key of the server has one of its own.
+        // Callers who bring their own keys share one limit; each key of the server has a limit to itself.
         let alone = pool(account).is_none().then_some(account);
         let process = self.spent_by_this_process(connection, currency, alone).await?;
         Ok(Counted { day, process, principal: own })
     }
 
-    /// Takes the lock of the account, which the accounts that share its limits have in common. Until the transaction ends,
-    /// no other one can reserve money there, so what it counts stays true. SQLite needs no such lock: a transaction is
-    /// alone. It comes before all other statements of a transaction, so that two of them never wait for each other.
+    /// Takes the lock of the account, which all accounts that share its limits have in common. Until the transaction
+    /// ends, no other transaction can reserve money there, so its sums stay true. SQLite needs no lock, because it has
+    /// one writer at a time. Call this before any other statement of the transaction, so that two transactions never
+    /// deadlock.
     pub(super) async fn lock_account(
         &self,
         connection: &mut Connection,
@@ -190,7 +192,7 @@ impl Store {
         if !connection.is_postgres() {
             return Ok(());
         }
-        // A process that buys for several accounts has one limit for all of them.
+        // The limit of a process covers all accounts that it buys for.
         let sql = "SELECT pg_advisory_xact_lock(hashtextextended(?1, 0)), pg_advisory_xact_lock(hashtextextended(?2, 0))";
         query(sql)
             .bind(format!("minimax-mcp account {}", pool(account).unwrap_or(account)))
@@ -203,7 +205,7 @@ impl Store {
 
     /// Reserves the price of a purchase, if the limits leave room for it. Call it in a transaction that holds the lock of the
     /// account, and roll back when it is denied.
-    pub(super) async fn set_aside(
+    pub(super) async fn reserve_on(
         &self,
         connection: &mut Connection,
         id: &str,
@@ -242,8 +244,12 @@ impl Store {
     }
 
     /// Updates the row of a job to the job's state. Jobs of older versions and adopted tasks have no row.
-    pub(super) async fn account_for(&self, connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
-        let (state, actual) = standing(job);
+    pub(super) async fn update_purchase(
+        &self,
+        connection: &mut Connection,
+        job: &Job,
+    ) -> Result<(), StoreError> {
+        let (state, actual) = purchase_state(job);
         #[cfg(feature = "crash-points")]
         if state != PurchaseState::Reserved {
             crate::crash::point("settle.before");
@@ -284,7 +290,7 @@ impl Store {
     ) -> Result<Result<(), Denied>, StoreError> {
         let mut transaction = self.begin().await?;
         self.lock_account(&mut transaction, account).await?;
-        let outcome = self.set_aside(&mut transaction, id, account, purchase, limits).await?;
+        let outcome = self.reserve_on(&mut transaction, id, account, purchase, limits).await?;
         if outcome.is_ok()
             && let Err(error) = transaction.commit().await
         {
@@ -294,8 +300,8 @@ impl Store {
         Ok(outcome)
     }
 
-    /// Removes a purchase that was not made, because its record is committed and could not be synced: that error alone comes
-    /// after a commit. Best effort.
+    /// Removes the rows of a purchase that is not made, because they were committed but could not be synced. Only a
+    /// failed sync is reported after a commit. Best effort.
     pub(super) async fn withdraw(&self, id: &str, error: &sqlx::Error) {
         if self.place.is_server() || !matches!(error, sqlx::Error::Io(_)) {
             return;

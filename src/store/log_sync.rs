@@ -1,9 +1,9 @@
-//! Brings SQLite's log to the disk, once for all commits that wait for it.
+//! Syncs SQLite's log to the disk, once for all commits that wait.
 //!
 //! With `synchronous = NORMAL`, a commit survives the end of the process but not that of the machine, and SQLite itself
-//! syncs only where the order of its own writes needs it. A commit that has to survive both waits for
-//! [`LogSync::sync`] after it. A sync brings everything to the disk that was committed before it began, so fifty commits
-//! at once need two or three syncs.
+//! syncs only where its own order of writes needs it. A commit that has to survive both is followed by
+//! [`LogSync::sync`]. A sync covers everything that was committed before it began, so fifty commits at once need two or
+//! three syncs.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -18,10 +18,10 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
 
-/// How long a commit that no caller waits for may stay in memory alone. Usually the next commit takes it along.
+/// How long a commit that no caller waits for may exist in memory alone. Usually the sync of the next commit covers it.
 const SOON: Duration = Duration::from_secs(1);
 
-/// The log of one database. The default is that of connections that write nothing.
+/// The log of one database. The default is for connections that never write.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LogSync(Option<Arc<Log>>);
 
@@ -32,13 +32,13 @@ struct Log {
     /// The number of the last commit.
     commits: AtomicU64,
     state: Mutex<State>,
-    /// Syncs that come soon. Closing the database does not wait for them: it syncs everything itself.
+    /// Delayed syncs. Closing the database does not wait for them: it syncs everything itself.
     later: TaskTracker,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The last commit that a sync was tried for.
+    /// The last commit that a sync has tried to cover.
     tried: u64,
     /// The last commit whose sync has failed.
     failed: u64,
@@ -67,7 +67,7 @@ impl LogSync {
         log.sync(log.committed()).await
     }
 
-    /// Call this after a commit that need not be on disk yet. It is there a moment later.
+    /// Call this after a commit that need not be on disk yet. It is on disk about a second later.
     pub(super) fn sync_soon(&self) {
         let Some(log) = self.0.clone() else { return };
         let commit = log.committed();
@@ -132,14 +132,14 @@ impl Log {
                 crate::crash::synced("records");
                 log.sync_data()
             }
-            // Another connection was the last one and has brought the log into the synced database.
+            // The last connection was closed, which merged the log into the database and synced that.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         });
         Ok(syncing.await.map_err(io::Error::other)??)
     }
 
-    /// Brings the log into the database file and syncs that.
+    /// Merges the log into the database file and syncs that.
     async fn checkpoint(&self) -> Result<(), sqlx::Error> {
         let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.pool).await?;
         if busy == 0 { Ok(()) } else { Err(failed().into()) }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_need_not_be_on_the_disk_yet_is_there_with_the_next_commit_or_before_the_end() {
+    async fn a_delayed_commit_is_synced_with_the_next_one_or_before_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let (log, _) = log(folder.path()).await;
         log.0.as_ref().unwrap().sync(0).await.unwrap();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_that_is_gone_is_in_the_database() {
+    async fn a_missing_log_counts_as_synced() {
         let folder = tempfile::tempdir().unwrap();
         log(folder.path()).await.0.sync().await.unwrap();
         LogSync::default().sync().await.unwrap();

@@ -1,9 +1,10 @@
-//! The rows: SQLite, shared by every server process of one data folder, or PostgreSQL, shared by those of many machines.
+//! The durable rows: in SQLite, shared by the server processes of one data folder, or in PostgreSQL, shared by servers
+//! on many machines.
 //!
 //! One file for each table, all over [`Store`]. Updates that cannot be written wait in the spool.
 //!
-//! A lease decides which process polls and delivers a job. It expires a few seconds after its owner has died. Each write
-//! of an owner checks it, so a process that was suspended cannot overwrite the work of another.
+//! A lease decides which process polls and delivers a job. It expires a few seconds after its process has died. Each
+//! write checks the lease, so a process that was suspended cannot overwrite the work of another.
 
 mod accounts;
 mod budget;

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::sqlite::SqlitePool;
 use tokio::task::spawn_blocking;
 
-use super::connect::{connect, others};
+use super::connect::{connect, readers_and_probe};
 use super::database::Store;
 use super::error::{Place, StoreError};
 use super::heartbeat::Heartbeat;
@@ -23,7 +23,7 @@ use super::recovery;
 use super::spool::SpoolKey;
 use crate::media::private::{self, Found};
 
-/// The prefix of the database's files in the data folder.
+/// The prefixes of the server's own files in the data folder.
 const OWN: &[&str] = &["jobs.", "salvage.", "spool", "uploads"];
 
 impl Store {
@@ -61,8 +61,8 @@ impl Store {
         Self::with(pools(pool, &path), folder.into(), owner, Some(presence), note).await
     }
 
-    /// Connects to the PostgreSQL database at `url` and creates what is missing. What cannot be written there waits in
-    /// `folder`.
+    /// Connects to the PostgreSQL database at `url` and creates what is missing. Updates that cannot be written there
+    /// wait in the spool in `folder`.
     pub async fn connect(url: &SecretString, folder: &Path, owner: String) -> Result<Self, StoreError> {
         make_private(folder).await.map_err(|error| StoreError::new(folder, error.into()))?;
         let connected = postgres::connect(url.expose_secret()).await;
@@ -76,7 +76,7 @@ impl Store {
         let heartbeat = heartbeat.map_err(|error| StoreError::new(Place::Server, error.into()))?;
         let mut store = Self::with(pools, Place::Server, owner, None, None).await?;
         store.heartbeat = Heartbeat::to(heartbeat);
-        // From the first record on, the times are those of the server.
+        // So that even the first record has the time of the database server.
         store.renew().await?;
         Ok(store)
     }
@@ -105,8 +105,7 @@ impl Store {
     }
 }
 
-/// Creates the tables in the PostgreSQL database at `url`, or brings them to the newest form. Returns whether they were
-/// changed.
+/// Creates or migrates the tables in the PostgreSQL database at `url`. Returns whether they were changed.
 pub async fn migrate(url: &SecretString) -> Result<bool, StoreError> {
     let connected = postgres::connect(url.expose_secret()).await;
     let (pool, was_changed) = connected.map_err(|error| StoreError::new(Place::Server, error))?;
@@ -115,7 +114,7 @@ pub async fn migrate(url: &SecretString) -> Result<bool, StoreError> {
 }
 
 fn pools(writers: SqlitePool, path: &Path) -> Pools {
-    let (readers, probe) = others(path);
+    let (readers, probe) = readers_and_probe(path);
     let log = LogSync::of(path, writers.clone());
     let reading = |pool| Pool::Sqlite(pool, LogSync::default());
     Pools { writers: Pool::Sqlite(writers, log), readers: reading(readers), probe: reading(probe) }
@@ -128,7 +127,7 @@ async fn make_private(folder: &Path) -> io::Result<()> {
     let making = spawn_blocking(move || {
         let mut found = private::folder(&folder)?;
         for path in own_files(&folder) {
-            // What cannot be fixed, such as another user's file, fails when it is opened.
+            // A file that cannot be narrowed, such as another user's, fails when it is opened.
             found = found.max(private::narrow(&path).unwrap_or(Found::Private));
         }
         let folder = folder.display();
@@ -138,7 +137,10 @@ async fn make_private(folder: &Path) -> io::Result<()> {
                 tracing::warn!(%folder, "other users could read the data folder; it is now for its owner alone");
             }
             Found::Open => {
-                tracing::warn!(%folder, "other users may read the data folder, and its file system lets no one change that");
+                tracing::warn!(
+                    %folder,
+                    "other users may read the data folder, and its file system lets no one change that"
+                );
             }
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! The outbox: messages about ended jobs, until they are delivered.
 //!
-//! A message is written in the transaction in which its job ends, so none is lost with the process. A process that takes
-//! a message postpones its next try in the same statement, so that no other process sends it in the meantime. Its id depends
-//! only on the job and its end, so a receiver can recognize a message that it gets twice because a process died before
-//! it recorded the answer.
+//! A message is written in the transaction in which its job ends, so none is lost with the process. A process that
+//! takes a message postpones its next try in the same statement, so that no other process sends it in the meantime. A
+//! message's id depends only on the job and its end. So a receiver recognizes a message that it gets twice, because a
+//! process died before it recorded the receiver's answer.
 
 use super::database::Store;
 use super::error::StoreError;
@@ -12,7 +12,7 @@ use super::sql::{Row, query};
 use crate::clock::now;
 use crate::record::Job;
 
-/// How long a message is tried, in milliseconds.
+/// How long the delivery of a message is tried, in milliseconds.
 const LIFE: i64 = 24 * 3_600_000;
 
 /// The time from each try to the next, in milliseconds. The first is longer than a try may take; the last repeats.
@@ -59,7 +59,7 @@ impl Store {
 
     /// Takes the due messages, except those that another process is taking.
     pub(crate) async fn due_messages(&self) -> Result<Vec<Message>, StoreError> {
-        // Mostly there is none, and nothing should wait for the write lock.
+        // Usually no message is due, and then this must not wait for the write lock.
         let waiting = query("SELECT 1 FROM outbox WHERE is_open = 1 AND due_at <= ?1 LIMIT 1");
         let waiting = waiting.bind_moment(now(), 0).fetch_optional(self.readers()).await;
         if waiting.map_err(|error| self.fail(error))?.is_none() {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::log_sync::LogSync;
 
 /// Begins a transaction that cannot hang: a replica that stops answering in the middle of one must not keep the others
-/// waiting. A commit that is reported is on disk, even if the server's default is another.
+/// waiting. A reported commit is on disk, even if the server's default is not to wait for that.
 const BEGIN_POSTGRES: &str = "BEGIN;
     SET LOCAL lock_timeout = '15s';
     SET LOCAL statement_timeout = '30s';
@@ -36,7 +36,7 @@ pub(super) enum Pool {
 pub(super) struct ServerPool {
     pool: PgPool,
     /// A permit for each connection.
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     is_away: Arc<AtomicBool>,
 }
 
@@ -44,11 +44,11 @@ pub(super) struct ServerPool {
 #[derive(Debug)]
 pub(super) struct ServerTransaction {
     transaction: Transaction<'static, Postgres>,
-    _turn: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl ServerTransaction {
-    /// For a statement.
+    /// The connection, to run a statement on it.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.transaction
     }
@@ -65,27 +65,27 @@ impl ServerTransaction {
 impl ServerPool {
     pub(super) fn new(pool: PgPool) -> Self {
         let most = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
-        Self { pool, turns: Arc::new(Semaphore::new(most)), is_away: Arc::default() }
+        Self { pool, permits: Arc::new(Semaphore::new(most)), is_away: Arc::default() }
     }
 
     /// A transaction. There is one permit for each connection. A caller that waits in vain for a permit learns nothing about the
     /// server; an attempt that takes too long shows that the server is away, or that a pooler in front of it has no connection
     /// to it left.
     ///
-    /// While the server is away, callers wait only briefly, but their attempts continue after they have given up. With many
-    /// callers, most of a caller's time is over when it gets its permit. If its attempt ended with it, no attempt would last
-    /// long enough to find that the server is back.
+    /// While the server is away, callers wait only briefly, but their attempts continue after they have given up. With
+    /// many callers, a caller gets its permit late. If the attempt ended with the caller, no attempt would last long
+    /// enough to find that the server is back.
     pub(super) async fn begin(&self) -> Result<ServerTransaction, sqlx::Error> {
         let is_away = self.is_away.load(Ordering::Relaxed);
         let patience = self.pool.options().get_acquire_timeout();
         let end = Instant::now() + if is_away { AWAY } else { patience };
-        let turn = timeout_at(end, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let permit = timeout_at(end, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
         #[expect(
             clippy::disallowed_methods,
             reason = "a shut-down may lose an attempt, which has written nothing"
         )]
-        let attempt = tokio::spawn(Box::pin(self.clone().attempt(turn)));
+        let attempt = tokio::spawn(Box::pin(self.clone().attempt(permit)));
         let end = if is_away { end } else { Instant::now() + patience };
         match timeout_at(end, attempt).await {
             Ok(Ok(begun)) => begun,
@@ -97,19 +97,19 @@ impl ServerPool {
         }
     }
 
-    async fn attempt(self, turn: OwnedSemaphorePermit) -> Result<ServerTransaction, sqlx::Error> {
+    async fn attempt(self, permit: OwnedSemaphorePermit) -> Result<ServerTransaction, sqlx::Error> {
         let begun = begin_postgres(&self.pool).await;
         match &begun {
             Ok(_) => self.is_away.store(false, Ordering::Relaxed),
             Err(sqlx::Error::PoolTimedOut) => self.is_away.store(true, Ordering::Relaxed),
             Err(_) => {}
         }
-        Ok(ServerTransaction { transaction: begun?, _turn: turn })
+        Ok(ServerTransaction { transaction: begun?, _permit: permit })
     }
 
     /// Whether all connections are in transactions.
     fn is_busy(&self) -> bool {
-        self.turns.available_permits() == 0 && !self.is_away.load(Ordering::Relaxed)
+        self.permits.available_permits() == 0 && !self.is_away.load(Ordering::Relaxed)
     }
 }
 
@@ -201,7 +201,7 @@ impl Connection {
     }
 
     /// Ends the transaction. What it wrote survives the end of the process at once, and that of the machine a moment
-    /// later. For what another process would find out again.
+    /// later. Only for updates that another process would make again.
     pub(super) async fn commit_soon(self) -> Result<(), sqlx::Error> {
         match self {
             Self::SqliteTransaction(transaction, log) => {
@@ -329,7 +329,7 @@ mod tests {
         assert!(timed_out(&pool.begin().await));
         assert!(start.elapsed() < AWAY, "{:?}", start.elapsed());
         assert!(pool.is_away.load(Ordering::Relaxed) && !pool.is_busy());
-        // The transaction begins after all, and nobody uses it.
+        // The transaction begins after all, but no caller is left to use it.
         while pool.is_away.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -13,7 +13,7 @@ use super::error::Fault;
 use super::inspection::Inspection;
 use super::pool::begin_postgres;
 
-/// Connections of one process, without the one of [`probe`] and that of its heartbeat.
+/// The connections of one process, in addition to those of [`probe`] and of its heartbeat.
 const MOST: u32 = 8;
 
 /// How long a statement waits for a connection.
@@ -29,7 +29,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// Connects, and brings the tables to the newest form. Returns whether they were changed.
+/// Connects and migrates the tables. Returns whether they were changed.
 pub(super) async fn connect(url: &str) -> Result<(PgPool, bool), Trouble> {
     let pool = pool(url).await?;
     match migrate(&pool).await {
@@ -54,12 +54,12 @@ async fn pool(url: &str) -> Result<PgPool, Trouble> {
     })
 }
 
-/// One connection more, which is made when it is first needed. The server was reached before.
+/// One more connection, made when it is first needed. It is lazy because the server was just reached.
 pub(super) fn probe(url: &str) -> Result<PgPool, Trouble> {
     Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options(url)?))
 }
 
-/// Looks at the records and changes nothing. `None` if there are no tables yet.
+/// Inspects the records and changes nothing. `None` if there are no tables yet.
 pub(super) async fn inspect(url: &str) -> Result<Option<Inspection>, Trouble> {
     timeout(LOOK, look(url)).await.unwrap_or_else(|_| Err(Fault::Away.into()))
 }
@@ -80,7 +80,7 @@ async fn look(url: &str) -> Result<Option<Inspection>, Trouble> {
     Ok(Some(Inspection { jobs, open, unknown, bytes, is_older }))
 }
 
-/// TLS with a certificate that is checked, unless the URL says otherwise or the database is on this machine.
+/// Requires TLS with a verified certificate, unless the URL has `sslmode` or the database is on this machine.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     let names_mode = url
         .split_once('?')
@@ -103,7 +103,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     })
 }
 
-/// Brings the tables to the newest form, in one transaction. Servers that start at the same time wait for each other.
+/// Migrates the tables in one transaction. Servers that start at the same time wait for each other.
 ///
 /// sqlx's own migrator takes a session lock and uses named statements. Behind a pooler both outlive the transaction and
 /// affect another client.
@@ -114,7 +114,7 @@ async fn migrate(pool: &PgPool) -> Result<bool, MigrateError> {
     if has_tables(&mut transaction).await? && pending(&mut transaction).await?.is_empty() {
         return Ok(false);
     }
-    // A migration of many rows takes its time, and the second server waits for the first.
+    // A migration of many rows takes long, and a second server waits for the first.
     sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10min'")
         .execute(&mut *transaction)
         .await?;
@@ -149,7 +149,7 @@ async fn has_tables(connection: &mut PgConnection) -> Result<bool, sqlx::Error> 
     exists.persistent(false).fetch_one(connection).await
 }
 
-/// The table in which sqlx keeps what was migrated, so that its command line can show it.
+/// The table in which sqlx records its migrations, so that its command line can show these too.
 const BOOKKEEPING: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (
     version        BIGINT PRIMARY KEY,
     description    TEXT NOT NULL,

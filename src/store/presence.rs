@@ -26,7 +26,7 @@ pub(super) struct Presence {
     _held: Option<Arc<File>>,
 }
 
-/// Waits a little while another process repairs.
+/// Takes the shared lock. Waits up to [`LOCK_PATIENCE`] while another process repairs the database.
 pub(super) async fn enter(folder: &Path) -> io::Result<Presence> {
     let path = folder.join(LOCK);
     let opening = spawn_blocking({
@@ -55,7 +55,7 @@ pub(super) async fn enter(folder: &Path) -> io::Result<Presence> {
     }
 }
 
-/// `None` if another process has the database open.
+/// Takes the exclusive lock. `None` if another process has the database open.
 pub(super) async fn enter_alone(folder: &Path) -> Option<Presence> {
     let path = folder.join(LOCK);
     let entering = spawn_blocking(move || {

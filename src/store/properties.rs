@@ -1,5 +1,5 @@
-//! Properties of a record that two processes write in any order. Either may die at any moment, or find the database
-//! locked.
+//! Properties of a record that two processes write in any order. Either process may die at any moment, or find the
+//! database locked.
 
 use std::sync::LazyLock;
 
@@ -18,17 +18,17 @@ use crate::record::{Job, Kind};
 /// One step of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
-    /// It finds the job and follows it.
+    /// It finds the job and starts to work on it.
     Claim,
-    /// It does what comes next for a job that it follows.
+    /// It takes the next step of the job that it works on.
     Go,
     /// As above, but the database is locked.
     GoUnwritten,
     /// A caller cancels the job.
     Cancel,
-    /// A caller asks for it again.
+    /// A caller asks for the job again.
     Again,
-    /// What could not be written is tried again, or read by the next process.
+    /// The spooled updates are retried, or the next process reads them.
     Join,
     /// It dies.
     Die,
@@ -60,7 +60,7 @@ fn actions() -> impl Strategy<Value = Vec<(usize, Action, u8)>> {
 /// A process, as far as this job is concerned.
 #[derive(Default)]
 struct Process {
-    /// The job as it knows it, if it follows it.
+    /// The job as this process knows it, if it works on it.
     job: Option<Job>,
     /// The request, which lives in the memory of the process that takes the order.
     has_request: bool,
@@ -69,9 +69,9 @@ struct Process {
 struct World {
     id: String,
     processes: [Process; 2],
-    /// In the file, which outlives its process.
+    /// The spool file of each process, which outlives the process.
     note: [Option<Entry>; 2],
-    /// What MiniMax was sent and has not provably refused.
+    /// How many requests were sent to MiniMax and not provably refused.
     taken: u32,
     time: i64,
 }
@@ -93,7 +93,7 @@ fn order(id: &str, state: &State) -> Job {
     serde_json::from_value(blank).unwrap()
 }
 
-/// What a process that follows the job sees next, and whether that is an answer to a submit.
+/// What a process that works on the job sees next, and whether that is an answer to a submit.
 fn next(state: &State, has_request: bool, chance: u8) -> (Seen, bool) {
     match state {
         State::Submitting { .. } if !has_request => (Seen::Orphaned, false),
@@ -140,7 +140,7 @@ impl World {
         store.get(&self.id, &self.id).await.unwrap().unwrap()
     }
 
-    /// As `Run` does it.
+    /// One step, as `Worker` takes it.
     async fn go(&mut self, stores: &[Store; 2], who: usize, chance: u8, locked: bool) {
         let Process { job: Some(job), has_request } = &mut self.processes[who] else { return };
         let before = job.state.clone();
@@ -260,7 +260,7 @@ impl World {
 }
 
 #[test]
-fn that_a_request_waits_is_not_believed_once_it_has_left() {
+fn a_spooled_wait_is_ignored_once_the_request_has_left() {
     let held = State::NEW.after(Seen::Held("rate".into()));
     let mut known = order("video-1", &held);
     known.updated_at = 5;

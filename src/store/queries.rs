@@ -10,11 +10,11 @@ use crate::record::Job;
 /// Which jobs a list shows.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// A word of `State::status`.
+    /// As `State::status` returns it.
     pub status: Option<String>,
-    /// A word of `Kind`.
+    /// As `Kind::word` returns it.
     pub kind: Option<String>,
-    /// A part of prompt, tool, model or id.
+    /// A part of the prompt, tool, model or id.
     pub query: Option<String>,
     /// The model.
     pub model: Option<String>,
@@ -32,7 +32,8 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// Reads only what a list shows of a long record: an order may have megabytes of text, and a page has fifty.
+/// Reads only the fields that a list shows if a record is long: an order may have megabytes of text, and a page has
+/// fifty records.
 const LISTED: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN body WHEN json_valid(body) THEN
         json_set(json_remove(body, '$.text', '$.usage', '$.unread', '$.warnings'),
                  '$.request', json('null'),
@@ -47,14 +48,15 @@ const LISTED_POSTGRES: &str = "SELECT CASE WHEN octet_length(body) <= 65536 THEN
                                 'prompt', left(CAST(body AS json) ->> 'prompt', 256)) AS text)
     END AS body, id";
 
-/// How many jobs a page reads at most to find those that fit. No index knows the words of a prompt, and without this bound
-/// a search that finds nothing would read all jobs.
+/// How many jobs a page reads at most to find those that match. No index covers the words of a prompt, so without this
+/// bound a search that finds nothing would read all jobs.
 pub const MOST_READ: u32 = 25_000;
 
 /// A page of `list_jobs`.
 #[derive(Debug)]
 pub struct Page {
-    /// In the order of the filter. Long records come without their request and text, and with the beginning of their prompt.
+    /// In the order of the filter. A long record comes without its request and text, and with only the beginning of its
+    /// prompt.
     pub jobs: Vec<Job>,
     /// `Filter::before` of the next page; `None` on the last.
     pub next: Option<(i64, String)>,
@@ -63,7 +65,8 @@ pub struct Page {
 }
 
 impl Filter {
-    /// The columns that must have a value. The first is the one whose index is read: usually the fewest jobs have its value.
+    /// The columns that must have a certain value. The index of the first is read, because usually the fewest jobs have
+    /// its value.
     fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let (usual, rare) = match self.status.as_deref() {
             Some("succeeded") => (Some("succeeded"), None),
@@ -79,12 +82,13 @@ impl Filter {
         columns.into_iter().filter_map(|(column, value)| Some((column, value?)))
     }
 
-    /// How many of the columns are in the index that is read: one if the list is sorted by time, as these indexes are.
+    /// How many of these columns the index covers: one if the list is sorted by time, because the indexes of the
+    /// columns are.
     fn indexed(&self) -> usize {
         usize::from(self.sorting.column() == "created_at")
     }
 
-    /// Whether the query must read jobs that the page does not show.
+    /// Whether the query has to read jobs that do not match.
     fn searches(&self) -> bool {
         let has_time = self.since.is_some() || self.until.is_some();
         self.query.is_some()
@@ -137,7 +141,7 @@ impl Filter {
         query
     }
 
-    /// Only jobs after one in the order of the list, or those up to it.
+    /// Only jobs after the given place in the list, or with `up_to` only those up to it.
     fn beyond<'q>(&self, query: Query<'q>, (at, id): &'q (i64, String), up_to: bool) -> Query<'q> {
         let ascends = self.sorting == Sorting::Oldest;
         let sign = match (ascends, up_to) {
@@ -192,7 +196,7 @@ impl Store {
         row.map(|row| self.parse(&row)).transpose()
     }
 
-    /// Another job with the same task, if MiniMax has given the id of one twice.
+    /// Another job with the same task, if MiniMax has given out a task id twice.
     pub(super) async fn twin(
         &self,
         connection: &mut Connection,
@@ -261,12 +265,12 @@ impl Store {
         rows.truncate(filter.limit as usize);
         let last = rows.last().filter(|_| is_full).and_then(place);
         let reads_on = !is_full && end.is_some();
-        // One record that a later version wrote differently must not hide all others.
+        // A record that a later version wrote differently must not hide all others.
         let jobs = rows.iter().filter_map(|row| self.parse(row).ok()).collect();
         Ok(Page { jobs, next: if reads_on { end } else { last }, reads_on })
     }
 
-    /// The job at which a page ends that has found too few; `None` if the last one comes before. Reads the index alone.
+    /// The place of the last job that a page may read; `None` if the list ends before. Reads only the index.
     async fn last_read(
         &self,
         principal: &str,
@@ -340,10 +344,10 @@ mod tests {
         assert_eq!(all(&store, search("badger"), 300).await, (vec![], 4));
         let oldest = Filter { sorting: Sorting::Oldest, ..search("fox 7.") };
         assert_eq!(all(&store, oldest, 300).await, (vec![7], 4));
-        // What is found soon is a page as before.
+        // A search that fills its page early ends there.
         let full = store.list_within("p", &search("fox"), 300).await.unwrap();
         assert_eq!((full.jobs.len(), full.reads_on, full.next.unwrap().0), (10, false, 991));
-        // The last job of what may be read is read, and the next page does not read it again.
+        // The last job within the bound is read, and the next page does not read it again.
         assert_eq!(all(&store, search("fox 701."), 300).await, (vec![701], 4));
         assert_eq!(store.list("p", &search("badger")).await.unwrap().next, None);
     }
@@ -359,10 +363,10 @@ mod tests {
             limit: 50,
             ..Filter::default()
         };
-        // Of the two hundred that failed, fifty a page.
+        // Each page reads fifty of the two hundred failed jobs.
         assert_eq!(all(&store, both.clone(), 50).await, (expected.clone(), 5));
         assert_eq!(all(&store, both.clone(), MOST_READ).await, (expected, 1));
-        // One of them has an index, and needs no bound.
+        // A single filter has an index, and needs no bound.
         let one = Filter { status: None, ..both };
         let page = store.list_within("p", &one, 50).await.unwrap();
         assert_eq!((page.jobs.len(), page.reads_on), (50, false));
@@ -390,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_another_order_filters_is_bounded_and_read_in_that_order() {
+    async fn filters_of_a_list_in_another_order_are_bounded_and_read_in_that_order() {
         let dir = tempfile::tempdir().unwrap();
         let store = filled(dir.path(), 1000).await;
         query("UPDATE jobs SET bytes = created_at").execute(store.writers()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The rate limits that several servers keep together, a row each.
+//! The rate limits that several servers share. Each limit has a row.
 
 use super::database::Store;
 use super::error::StoreError;
@@ -7,7 +7,7 @@ use crate::clock::now;
 use crate::rate_limit::{Bucket, Demand, Grant};
 
 impl Store {
-    /// Takes permits for each demand, in the order of their groups. Also returns how many servers live.
+    /// Takes permits for each demand. Returns the grants in the order of the demands, and how many servers are alive.
     ///
     /// The rows are locked in order of their names, so that two servers never wait for each other.
     pub(crate) async fn take_permits(
@@ -64,7 +64,7 @@ fn bucket(rows: &[Row], group: &str) -> Result<Bucket, sqlx::Error> {
     for row in rows {
         let (name, body): (&str, &str) = (row.try_get("name")?, row.try_get("body")?);
         if name == group {
-            // A row that an unknown version wrote is treated like a new one.
+            // A row that this version cannot read is treated like a new one.
             return Ok(serde_json::from_str(body).unwrap_or_default());
         }
     }

@@ -13,7 +13,8 @@ use crate::media::units::count;
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// The most statements. Each damaged page costs a few dozen; only a completely damaged file reaches this.
+/// The most statements for one table. Each damaged page costs a few dozen; only a completely damaged file needs as
+/// many.
 const PATIENCE: u32 = 200_000;
 
 /// The smallest row, in bytes. It bounds the number of rows by the length of the file.
@@ -63,7 +64,8 @@ async fn recover(connection: &mut SqliteConnection, work: &Path, fresh: &Path) -
     // Syncing matters only once the file is complete.
     sqlx::query("PRAGMA synchronous = OFF").execute(&mut *connection).await?;
     if attach(connection, work).await.is_err() {
-        // The first page says where the tables are. They are at the same places in every database of this program.
+        // The first page says where the tables are, and they are at the same place in every database of this schema. So
+        // the first page of the new database serves.
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
         let (from, to) = (fresh.to_owned(), work.to_owned());
         tokio::task::spawn_blocking(move || transplant(&from, &to)).await??;
@@ -84,7 +86,7 @@ async fn recover(connection: &mut SqliteConnection, work: &Path, fresh: &Path) -
     Ok(saved)
 }
 
-/// Makes the damaged database readable as `old`, if its first page is good.
+/// Attaches the damaged database as `old`, if its first page is intact.
 async fn attach(connection: &mut SqliteConnection, work: &Path) -> Result<(), sqlx::Error> {
     let path = work.to_string_lossy().into_owned();
     sqlx::query("ATTACH ?1 AS old").bind(path).execute(&mut *connection).await?;
@@ -151,7 +153,7 @@ fn transplant(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::File::open(from)?.read_exact(&mut page)?;
     let mut file = std::fs::File::options().write(true).open(to)?;
     let pages = u32::try_from(file.metadata()?.len() / 4096).unwrap_or(u32::MAX);
-    // "Database header": the length in pages, and that no page is free.
+    // In the database header: the length in pages, and no free pages.
     for (at, word) in [(28, pages), (32, 0), (36, 0)] {
         if let Some(field) = page.get_mut(at..at + 4) {
             field.copy_from_slice(&word.to_be_bytes());

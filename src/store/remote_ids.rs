@@ -1,9 +1,9 @@
 //! The owners of files, tasks and voices at MiniMax.
 //!
-//! To MiniMax all callers of one key are one account. The table `remote_ids` tells them apart: it has a row for each
-//! file, task and voice that MiniMax has named for a job or an upload, written in the transaction that records the job.
-//! Only the rows of tasks are ever deleted, with their jobs, when MiniMax does not know them any more. An id without a row
-//! has no known owner: it was made elsewhere, or its name never reached this server.
+//! For MiniMax, all callers with one key are one account. The table `remote_ids` tells them apart: it has a row for
+//! each file, task and voice that MiniMax has named for a job or an upload, written in the transaction that records the
+//! job. A task's row is deleted with its job, once MiniMax no longer knows the task; a voice's when the voice is
+//! deleted. An id without a row has no known owner: it was made elsewhere, or never reached this server.
 
 use std::collections::HashMap;
 
@@ -83,8 +83,8 @@ const OTHERS: &str = "SELECT EXISTS (SELECT 1 FROM remote_ids WHERE account = ?1
         OR EXISTS (SELECT 1 FROM jobs WHERE principal < ?2)
         OR EXISTS (SELECT 1 FROM jobs WHERE principal > ?2)";
 
-/// The latest purchase owns an id, since MiniMax gives out a voice's name again once the voice is gone. An
-/// adopted job (`?6` is 0) owns only what has no other owner.
+/// The latest purchase owns an id, because MiniMax gives out a voice's name again once the voice is deleted. An adopted
+/// job (`?6` is 0) owns only ids without another owner.
 const RECORD: &str =
     "INSERT INTO remote_ids (account, kind, id, principal, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
      ON CONFLICT (account, kind, id) DO UPDATE
@@ -112,7 +112,7 @@ impl Store {
         transaction.commit().await.map_err(|error| self.fail(error))
     }
 
-    /// Whether an account has what an id names, by the records.
+    /// Whether the records have this id for the account.
     pub async fn knows_id(&self, account: &str, kind: RemoteKind, id: &str) -> Result<bool, StoreError> {
         let known = "SELECT EXISTS (SELECT 1 FROM remote_ids WHERE account = ?1 AND kind = ?2 AND id = ?3)";
         let found = query(known).bind(account).bind(kind.word()).bind(kind.canonical(id));
@@ -143,7 +143,7 @@ impl Store {
             .fetch_all(self.readers())
             .await
             .map_err(|error| self.fail(error))?;
-        // By canonical id: the owner by a row of exactly this spelling, and by rows of another.
+        // By canonical id: the owner by the row with exactly this spelling, and by rows with another spelling.
         let mut found: HashMap<String, (Option<Owner>, Option<Owner>)> = HashMap::new();
         for row in rows {
             let text = |name: &str| row.try_get::<String, _>(name).map_err(|error| self.fail(error));
@@ -158,7 +158,7 @@ impl Store {
             };
             let (exact, near) = found.entry(asked).or_default();
             let place = if is_exact { exact } else { near };
-            // Of the accounts of caller keys, the caller's own row counts before another's.
+            // Several accounts of caller keys may have a row. The caller's own counts first.
             *place = match (*place, owner) {
                 (Some(Owner::Principal), _) | (_, Owner::Principal) => Some(Owner::Principal),
                 (Some(Owner::Another), _) | (_, Owner::Another) => Some(Owner::Another),
@@ -222,7 +222,7 @@ impl Store {
                 "INSERT INTO remote_ids (account, kind, id, principal, created_at, pending_job)
                  VALUES (?1, 'voice', ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING"
             }
-            // No answer came. If the voice exists, this request made it.
+            // No answer came. If the voice exists, this request has made it.
             State::Unknown { .. } => {
                 "INSERT INTO remote_ids (account, kind, id, principal, created_at) VALUES (?1, 'voice', ?2, ?3, ?4)
                  ON CONFLICT (account, kind, id) DO UPDATE SET pending_job = NULL WHERE remote_ids.pending_job = ?5"
@@ -294,7 +294,7 @@ mod tests {
             (voice(&store, "ada").await, voice(&store, "bob").await),
             (Owner::Unknown, Owner::Another)
         );
-        // MiniMax refuses Bob's, which says nothing about Ada's.
+        // MiniMax refuses Bob's request, which says nothing about Ada's.
         let mut bob = job("bob", 2, &leaving());
         record(&store, &bob).await;
         bob.state = State::Submitting { sent: false, held: Some("no".to_owned()) };
@@ -306,7 +306,7 @@ mod tests {
             (voice(&store, "ada").await, voice(&store, "bob").await),
             (Owner::Principal, Owner::Another)
         );
-        // Later it is gone, and MiniMax makes a new one for Bob.
+        // Later Ada's voice is deleted, and MiniMax makes a new one for Bob.
         bob.state = State::Fetching { task: None };
         bob.voice_id = Some("Voice001".to_owned());
         record(&store, &bob).await;
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_is_taken_over_stays_with_the_one_who_bought_it() {
+    async fn an_adopted_task_stays_with_its_buyer() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir).await;
         let task = || Some(Task { route: Route::VideoV1, id: "42".to_owned() });

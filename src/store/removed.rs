@@ -1,4 +1,4 @@
-//! What is left of jobs that were removed: in the gallery, or because of their age or size.
+//! The rows that stay of removed jobs. A job is removed in the gallery, or because of its age or size.
 
 use super::database::Store;
 use super::error::StoreError;
@@ -7,7 +7,7 @@ use super::sql::{On, Row, query};
 use crate::record::RemovedJob;
 
 impl Store {
-    /// Whether a principal's job was removed.
+    /// The removed job of a principal with this id, if there was one.
     pub async fn removed(&self, principal: &str, id: &str) -> Result<Option<RemovedJob>, StoreError> {
         let row = query("SELECT id, removed_at FROM removed_jobs WHERE id = ?1 AND principal = ?2");
         let row = row.bind(id).bind(principal).fetch_optional(self.readers()).await;

@@ -1,4 +1,4 @@
-//! The response cache: paid answers whose caller had left.
+//! The response cache: paid answers whose callers left before they came.
 //!
 //! A call that makes no job leaves no record. If its caller leaves before the answer comes, the answer is stored, and the
 //! next identical call gets it instead of buying it again.
@@ -16,7 +16,7 @@ pub(super) const LIFE: i64 = 24 * 3_600_000;
 /// The largest answer that is kept, in bytes.
 const LARGEST: usize = 4 * 1024 * 1024;
 
-/// The most answers of one principal. The oldest make room.
+/// The most answers of one principal. The oldest are deleted for new ones.
 const MOST: i64 = 200;
 
 /// The key of an answer: the call that it belongs to.
@@ -24,7 +24,7 @@ const MOST: i64 = 200;
 pub struct Answer {
     /// Its owner.
     pub principal: String,
-    /// What tells the call from others: its tool and arguments.
+    /// The hash of its tool and arguments.
     pub digest: String,
 }
 
@@ -61,9 +61,9 @@ impl Store {
         transaction.commit().await.map_err(|error| self.fail(error))
     }
 
-    /// The stored answer for this call, if there is one. It is handed over once.
+    /// Takes the stored answer for this call, if there is one: it is handed over once.
     pub async fn kept_answer(&self, of: &Answer, account: &str) -> Result<Option<Value>, StoreError> {
-        // Most calls have none, and should not wait for the write lock.
+        // Most calls have no stored answer, and must not wait for the write lock.
         let waits = "SELECT 1 FROM answers WHERE principal = ?1 AND account = ?2 AND digest = ?3";
         let row = query(waits).bind(&of.principal).bind(account).bind(&of.digest);
         if row.fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?.is_none() {

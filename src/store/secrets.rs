@@ -1,11 +1,11 @@
-//! Random keys of the data folder, each under a name.
+//! The store's random keys, each with a name.
 
 use super::database::Store;
 use super::error::StoreError;
 use super::sql::query;
 
 impl Store {
-    /// A random key of the data folder, created when it is first needed.
+    /// The random key with this name, created when it is first needed.
     pub(crate) async fn secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
         if let Some(known) = self.known_secret(name).await? {
             return Ok(known);

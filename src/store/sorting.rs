@@ -8,7 +8,7 @@ pub enum Sorting {
     Newest,
     /// The oldest first.
     Oldest,
-    /// The highest price first, one currency after the other.
+    /// The highest price first, grouped by currency.
     Priciest,
     /// The longest sound or video first.
     Longest,

@@ -1,8 +1,8 @@
 //! The spool: updates that the database could not take, in files until it can.
 //!
-//! Each process has one file, in a folder of its own below the data folder; or, if that cannot be written, in a hidden
-//! folder of the output folder. Tools and other programs write to the output folder, so a line counts only with a MAC
-//! under a key of the database, and it changes only the fields that a running job changes.
+//! Each process has one file, in a folder below the data folder or, if that cannot be written, in a hidden folder below
+//! the output folder. Tools and other programs write to the output folder, so a line counts only with a MAC under a key
+//! of the database, and it changes only the fields that a running job changes.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::record::{Job, MOST_FILES};
 
 /// Below the data folder.
 const FOLDER: &str = "spool";
-/// Below the output folder, where no tool can name it.
+/// Below the output folder. No tool accepts this name.
 const FALLBACK: &str = ".minimax-spool";
 const ENDING: &str = "spool";
 /// The extension of a file that is being written, or whose process died while writing.
@@ -54,18 +54,18 @@ const KEPT: &[&str] = &[
 /// One line of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// When it became known, in Unix milliseconds.
+    /// When the process learned of it, in Unix milliseconds.
     pub when: i64,
-    /// What.
+    /// The update itself.
     #[serde(flatten)]
     pub what: Update,
 }
 
-/// What a process knows.
+/// What the database could not take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Update {
-    /// Of a job.
+    /// The new state of a job's record.
     Job {
         /// The job's id.
         job: String,
@@ -78,7 +78,7 @@ pub(crate) enum Update {
     Purchase {
         /// Its id in the ledger.
         purchase: String,
-        /// How.
+        /// Its last state.
         state: PurchaseState,
         /// Millionths of the purchase's currency.
         actual: Option<i64>,
@@ -105,7 +105,7 @@ impl Update {
 }
 
 impl Entry {
-    /// Applies the entry to the job, unless the job is further. Returns whether the job has changed.
+    /// Applies the entry to the job, unless the job has advanced further. Returns whether the job has changed.
     ///
     /// An entry never changes the owner, the kind or the folder of a job.
     pub(crate) fn amend(&self, job: &mut Job) -> bool {
@@ -114,7 +114,7 @@ impl Entry {
         let kept = record.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
         all.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
         let Ok(mut known) = serde_json::from_value::<Job>(Value::Object(all)) else { return false };
-        // That the request has not been answered is outdated once the record is newer. Every other state stays true.
+        // `Submitting` is outdated once the record is newer. Every other state stays true.
         let in_time = !matches!(known.state, State::Submitting { .. }) || known.updated_at > job.updated_at;
         let fits = *id == job.id
             && in_time
@@ -165,12 +165,12 @@ impl SpoolKey {
     }
 }
 
-/// An entry of a version before the spool, without a MAC.
+/// An entry that a version before the spool wrote, without a MAC.
 pub(crate) fn legacy_entry(line: &str) -> Option<Entry> {
     serde_json::from_str(line).ok()
 }
 
-/// The folders of the files: the usual one, and the one for a data folder that cannot be written.
+/// The folders of spool files: the usual one, and the one that is used if the data folder cannot be written.
 pub(crate) fn folders(data: &Path, output: &Path) -> [PathBuf; 2] {
     [data.join(FOLDER), output.join(FALLBACK)]
 }
@@ -186,7 +186,11 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
         return Vec::new();
     }
     if let Err(error) = private::subfolder(folder) {
-        tracing::warn!(folder = %folder.display(), %error, "spooled updates are not read from here");
+        tracing::warn!(
+            folder = %folder.display(),
+            %error,
+            "spooled updates are not read from here"
+        );
         return Vec::new();
     }
     named(folder, |name| {
@@ -236,8 +240,8 @@ pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     })
 }
 
-/// Renames a file, so that what its process writes in the meantime is another file and is not removed with this one. In a folder
-/// that cannot be changed, the name stays. Blocking.
+/// Renames a file before it is read. Its process may write a new file of the old name in the meantime, and that must
+/// not be removed with this one. In a folder that cannot be changed, the name stays. Blocking.
 pub(crate) fn take(path: &Path, name: &str) -> PathBuf {
     let own = file_of(path.parent().unwrap_or(path), name);
     match std::fs::rename(path, &own) {
@@ -255,7 +259,7 @@ pub(crate) fn put_back(path: PathBuf, known: PathBuf) -> PathBuf {
     known
 }
 
-/// Removes a file, and its folder if that is the empty one in the output folder. Blocking.
+/// Removes a file, and the folder in the output folder once it is empty. Blocking.
 pub(crate) fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != std::io::ErrorKind::NotFound
@@ -307,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_says_nothing_of_whose_a_job_is_or_where_its_files_go() {
+    fn an_entry_never_changes_the_owner_or_the_folder_of_a_job() {
         let blank = json!({
             "id": "image-1", "principal": "ada", "kind": "image", "tool": "text_to_image", "model": "m", "account": "a",
             "prompt": "p", "request": null, "digest": "d", "folder": "/out", "idempotency_key": "k",

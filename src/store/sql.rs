@@ -1,8 +1,8 @@
 //! Statements that SQLite and PostgreSQL both execute.
 //!
-//! A statement is written once, in SQL that both understand, with numbered placeholders such as `?1`. This file translates
-//! what differs: placeholders, lists, the clock, row locks and the hidden id of a row. A statement that differs in more
-//! has a text for each, see [`either`].
+//! A statement is written once, in SQL that both understand, with numbered placeholders such as `?1`. This file
+//! translates the differences: placeholders, lists, the clock, row locks and the hidden row id. A statement with other
+//! differences has a text for each database, see [`either`].
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Postgres, SqlSafeStr as _, Sqlite
 
 use super::pool::{Connection, Pool};
 
-/// The present by the clock of the database. It does not change within a statement, so an index can be used with it.
+/// The present by PostgreSQL's clock. It is constant within a statement, so conditions on it can use an index.
 pub(super) const PRESENT: &str = "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)";
 
 /// A value that a placeholder stands for.
@@ -90,7 +90,7 @@ impl From<Vec<u8>> for Value<'_> {
 #[derive(Debug)]
 pub(super) struct Query<'q> {
     sqlite: Cow<'static, str>,
-    /// `None` if it is the same text.
+    /// `None` if the text is the same.
     postgres: Option<Cow<'static, str>>,
     values: Vec<Value<'q>>,
 }
@@ -207,7 +207,8 @@ impl<'q> Query<'q> {
         let of_sqlite = |rows: Vec<_>| rows.into_iter().map(Row::Sqlite).collect();
         let of_postgres = |rows: Vec<_>| rows.into_iter().map(Row::Postgres).collect();
         match on {
-            // A statement that writes and returns rows takes leases, which mean nothing to the next start of the machine.
+            // Not synced: outside of a transaction, statements that write and return rows only claim something, such as
+            // a lease or a message, and a power cut may undo that.
             On::Pool(Pool::Sqlite(pool, _)) => self.in_sqlite().fetch_all(pool).await.map(of_sqlite),
             On::Pool(Pool::Postgres(pool)) => {
                 let mut transaction = pool.begin().await?;

@@ -15,7 +15,7 @@ pub struct MadeVoice {
     pub created_at: i64,
 }
 
-/// Far more unused voices than an account has.
+/// The most voices that are read. An account has far fewer unused ones.
 const MOST: u32 = 100;
 
 /// A speech that names the voice has used it, unless MiniMax refused it. A deleted voice has lost its row in
@@ -50,7 +50,7 @@ const UNUSED_POSTGRES: &str = "
 
 impl Store {
     /// The voices that jobs of an account made after `since` and no speech has used, newest first. `principal` and
-    /// `voice` ask for a part of them.
+    /// `voice` narrow the result.
     pub async fn unused_voices(
         &self,
         account: &str,

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_opens_a_door_is_masked_wherever_it_stands_in_a_line() {
+    fn secrets_are_masked_anywhere_in_a_line() {
         for (line, shown) in [
             ("nothing", "nothing"),
             ("a=b c=", "a=b c="),

@@ -17,7 +17,7 @@ use crate::config::Toolset;
 use crate::mcp::ToolSpec;
 use crate::mcp::{Server, ToolError};
 
-/// The largest context has a million tokens of some four characters each.
+/// The largest context has a million tokens of about four characters each.
 const CONVERSATION: u64 = 4_000_000;
 
 const LENGTHS: &[(&str, u64)] =
@@ -82,7 +82,7 @@ impl Server {
             return Ok(ChatView::rehearsed(ask.model, &cost, warnings));
         }
         self.checkout.ready()?;
-        // Media may have to be uploaded, so the price is admitted first.
+        // Media may have to be uploaded, so the price is checked first.
         if self.checkout.budget.is_limited()
             && input.messages.iter().flatten().any(|message| message.media.is_some())
         {

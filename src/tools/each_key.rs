@@ -1,4 +1,4 @@
-//! Lists of a server with two keys, merged from what MiniMax shows each of them.
+//! Lists of a server with two keys, merged from what MiniMax shows each key.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,7 +12,7 @@ use crate::mcp::Server;
 /// One list for all keys of the payer.
 #[derive(Debug)]
 pub(super) struct EachKey<T> {
-    /// Every id once, with the key that alone has it; `None` where each key has it, or where there is one key.
+    /// Every id once, with the key that alone has it; `None` if both keys have it, or if there is only one key.
     pub(super) rows: Vec<(T, Option<PaysWith>)>,
     /// Which keys MiniMax did not answer.
     pub(super) warnings: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) async fn ask<T, F: Future<Output = Result<Vec<T>, ApiError>>>(
     merged(keys.into_iter().zip(join_all(asked).await).collect(), id)
 }
 
-/// What one key got.
+/// The answer to one key.
 type Answer<T> = (Option<PaysWith>, Result<Vec<T>, ApiError>);
 
 fn merged<T>(answers: Vec<Answer<T>>, id: impl Fn(&T) -> String) -> Result<EachKey<T>, ApiError> {
@@ -66,7 +66,7 @@ fn merged<T>(answers: Vec<Answer<T>>, id: impl Fn(&T) -> String) -> Result<EachK
 /// What a list says about a key that did not answer.
 pub(super) fn missing(key: Option<PaysWith>, error: &ApiError) -> String {
     let setting = key.map_or("MINIMAX_API_KEY", PaysWith::setting);
-    format!("What only the key in {setting} has is missing here: {error}")
+    format!("Entries that only the key in {setting} can see are missing: {error}")
 }
 
 #[cfg(test)]

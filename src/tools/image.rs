@@ -144,7 +144,7 @@ impl ImageInput {
         Ok((submit, warnings))
     }
 
-    /// The model, and warnings. A call that names none gets one that can do what it asks.
+    /// The model, and warnings. A call that names no model gets one that can do what it asks.
     fn choose_model(
         &self,
         default_model: Option<&str>,
@@ -158,7 +158,7 @@ impl ImageInput {
         Ok(fitting(usual, all, |model| self.lack(facts().image(model)?)))
     }
 
-    /// What a model cannot do of what is asked.
+    /// What the call asks for and the model cannot do.
     fn lack(&self, row: &ImageModel) -> Option<String> {
         let ratio = self.aspect_ratio.as_ref().filter(|ratio| !row.aspect_ratios.contains(ratio));
         let lacks = [

@@ -290,7 +290,7 @@ impl Server {
         }
     }
 
-    /// A job's view, with what to do about one that this server cannot poll.
+    /// A job's view. For a job that this server cannot poll, it says what to do.
     fn shown(&self, job: &Job) -> JobView {
         let view = self.presenter.job(job);
         if job.state.is_over() || self.jobs().is_ours(job) {
@@ -310,7 +310,7 @@ fn last_job(place: &str) -> Option<(i64, String)> {
 }
 
 impl JobRow {
-    /// The bytes of the row in a result, which has it as structure and as lines.
+    /// The bytes of the row in a result, which contains it twice: as structured content and as text.
     fn bytes(&self) -> usize {
         let structured = serde_json::to_string(self).map_or(0, |row| row.len());
         let line = serde_json::to_string(&self.line()).map_or(0, |line| line.len());

@@ -1,4 +1,4 @@
-//! What a model sees: the catalogue.
+//! The tools, and the catalogue that a model sees.
 //!
 //! A tool is its arguments, the checks that turn them into a request, and a [`ToolSpec`](crate::mcp::ToolSpec) with the
 //! facts that the machinery needs. Each folder holds a family of tools.
@@ -38,7 +38,7 @@ error.kind says what helps: argument (correct it), settings (key, balance), wait
 /// The tools as a client sees them. `UPDATE=1 cargo test --test it the_list_is_what_the_code_makes` writes it.
 const LIST: &str = include_str!(concat!(env!("OUT_DIR"), "/list.json"));
 
-/// Everything that a server can offer. A file with tools adds one line here.
+/// Everything that a server can offer. Each file with tools has a line here.
 pub fn catalogue() -> Catalogue<Server> {
     let toolboxes: Vec<Toolbox<Server>> = vec![
         (Server::account_tools, account::TOOLS),
@@ -68,7 +68,7 @@ pub fn catalogue() -> Catalogue<Server> {
     Catalogue::new(INSTRUCTIONS, toolboxes, LIST, prompts::PROMPTS, prompts::COMPLETIONS, tables)
 }
 
-/// A server with every tool that its settings want.
+/// A server with every tool that its settings allow.
 pub fn server(config: Config) -> Server {
     Server::new(config, catalogue())
 }

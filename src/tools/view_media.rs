@@ -29,7 +29,7 @@ const LARGEST_SIDE: u32 = 1024;
 const LAST_JOBS: u32 = 50;
 /// Base64 adds a third, and clients cut off results of a megabyte.
 const LARGEST_JPEG: usize = 500_000;
-/// Larger than what any endpoint takes, because the image is only shown.
+/// The size may exceed what any endpoint takes, because the image is only shown.
 const IMAGES: Limits = Limits::new(&["image/jpeg", "image/png", "image/webp"], 64 * 1024 * 1024);
 const VIDEOS: Limits = Limits::new(
     &["video/mp4", "video/quicktime", "video/webm", "video/x-matroska", "video/x-msvideo"],
@@ -92,11 +92,11 @@ async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolErr
     })
 }
 
-/// The path and the address of what was looked at. Some hosts drop the image, and then only the text remains.
+/// The path and the address of the viewed file. Some hosts drop the image, and then only this text remains.
 async fn named(server: &Server, uri: &str, source: &Source) -> String {
     let given = Some(uri.trim()).filter(|uri| uri.starts_with("minimax://")).map(str::to_owned);
     let (path, address) = match source {
-        // A path of this machine means nothing to a caller elsewhere, and a copy of an object is removed soon.
+        // A path on this machine means nothing to a remote caller, and a copy of an object is removed soon.
         Source::Path(path) if server.caller().remote || server.inputs.sources.is_copy(path) => (None, given),
         Source::Path(path) if given.is_none() => (Some(path), address_of(server, path).await),
         Source::Path(path) => (Some(path), given),

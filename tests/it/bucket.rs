@@ -105,7 +105,7 @@ fn file_is_image(view: &Value) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_reads_results_reads_the_bucket() {
+async fn everything_that_reads_results_reads_the_bucket() {
     let s3 = S3::start();
     let world = world(&s3, quick(), &[]).await;
     let view = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
@@ -285,7 +285,7 @@ impl Killed {
     }
 }
 
-/// The program is killed in the middle of an upload, before its end, and after it before the record says so.
+/// The program is killed in the middle of an upload, before it completes, and between its completion and the record.
 #[test]
 fn a_program_that_dies_in_an_upload_leaves_one_whole_object_and_buys_nothing_twice() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -308,11 +308,11 @@ fn a_program_that_dies_in_an_upload_leaves_one_whole_object_and_buys_nothing_twi
     }
 }
 
-/// A server that does not know an upload any more may answer as if it was forbidden. It is begun again then.
+/// A server that no longer knows an upload may answer with 403. The upload is then begun again.
 #[test]
 fn an_upload_that_the_bucket_has_lost_is_begun_again() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    // Some parts are there, or all of them and the object only has to be completed.
+    // Either some parts have arrived, or all have and the upload only has to be completed.
     for point in ["bucket.part#3", "bucket.sealed#1"] {
         let killed = Killed::at(point, &runtime);
         assert!(killed.s3.lose_uploads() > 0);
@@ -320,9 +320,9 @@ fn an_upload_that_the_bucket_has_lost_is_begun_again() {
     }
 }
 
-/// A host that has another file now: the parts of the old one are removed, and the two are not joined.
+/// The host has replaced the file: the parts of the old file are removed, and the two files are never joined.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_download_goes_on_with_the_same_file_only() {
+async fn a_broken_download_resumes_only_with_the_same_file() {
     for (parts, tag, seed) in [
         (Parts::Sent, "ETag: \"one\"\r\n", 0),
         (Parts::Blindly, "ETag: \"one\"\r\n", 9),

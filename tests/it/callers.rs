@@ -205,7 +205,7 @@ async fn a_request_without_a_key_can_look_and_not_buy_and_is_told_which_header_i
 }
 
 #[tokio::test]
-async fn what_was_bought_with_one_key_is_not_there_for_another() {
+async fn results_that_one_key_bought_are_invisible_to_another() {
     let place = Place::quick().await;
     let served = place.serve().await;
     let order = json!({ "prompt": "Ada's secret", "idempotency_key": "one" });

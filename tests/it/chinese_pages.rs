@@ -93,7 +93,7 @@ fn a_translation_has_the_commands_settings_tools_and_messages_of_its_original() 
     }
 }
 
-/// A page that was forgotten would be half English.
+/// A page that was only partly translated would be half English.
 #[test]
 fn a_translation_is_in_chinese() {
     for (_, page) in PAGES {

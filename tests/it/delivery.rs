@@ -67,7 +67,7 @@ fn is_weather(problem: &FetchProblem) -> bool {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_off_is_gone_on_with_where_it_ended() {
+async fn a_connection_that_breaks_is_resumed_where_it_ended() {
     let (here, film) = (Here::new(), Film::new(5 * MIB + 77));
     // It breaks off twice: after two mebibytes, and one and a half later.
     let host = Host::with(vec![cut(film, 2 * MIB), cut(film, 3 * MIB / 2), Reply::with(film)]).await;
@@ -81,7 +81,7 @@ async fn a_connection_that_breaks_off_is_gone_on_with_where_it_ended() {
 }
 
 #[tokio::test]
-async fn what_was_begun_before_is_gone_on_with_under_another_link_to_the_same_file() {
+async fn a_download_is_resumed_with_another_link_to_the_same_file() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let date = "Last-Modified: Sat, 01 Aug 2026 00:00:00 GMT\r\n";
     for (tag, condition) in [("ETag: \"one\"\r\n", "\"one\""), (date, "Sat, 01 Aug 2026 00:00:00 GMT")] {
@@ -140,7 +140,7 @@ async fn a_host_that_does_not_tell_versions_apart_is_never_asked_for_a_part() {
 }
 
 #[tokio::test]
-async fn a_link_that_ends_in_mid_download_leaves_what_a_fresh_one_goes_on_with() {
+async fn a_download_whose_link_expires_resumes_with_a_new_link() {
     let (here, film) = (Here::new(), Film::new(4 * MIB));
     let host = Host::with(vec![cut(film, 2 * MIB), Reply::status(403), Reply::with(film)]).await;
     let problem = here.fetch(&host.link("a?sig=1")).await.unwrap_err();
@@ -216,7 +216,7 @@ async fn a_file_that_does_not_fit_on_the_disk_is_not_begun() {
 }
 
 #[tokio::test]
-async fn an_archive_that_breaks_off_is_gone_on_with_too() {
+async fn the_broken_download_of_an_archive_is_resumed_too() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let host = Host::with(vec![cut(film, 700_000), Reply::with(film)]).await;
     let fetch = async || {
@@ -257,7 +257,7 @@ async fn a_folder_that_goes_in_mid_download_is_told_and_the_next_try_makes_it_ag
     })
     .await;
     let problem = fetched.unwrap_err();
-    assert!(matches!(&problem, FetchProblem::Disk(why) if why.contains("does not exist")), "{problem}");
+    assert!(matches!(&problem, FetchProblem::Disk(why) if why.contains("no longer exists")), "{problem}");
     prepare(&folder).await.unwrap();
     here.fetch(&host.link("a")).await.unwrap();
     here.holds(film);

@@ -219,7 +219,7 @@ fn the_files_of_a_fleet_start_three_servers_that_migrate_first_and_share_a_bucke
         let config = config("http://127.0.0.1:1", Path::new("/nowhere"), &settings);
         assert!(config.files.is_some(), "{address}: {:?}", config.problems);
     }
-    // What the server of the bucket is told is what its clients use.
+    // The bucket's server and its clients have the same settings.
     for part in [
         "http://s3:7070",
         "region=us-east-1",

@@ -16,7 +16,7 @@ use crate::stdio::{Stage, on_stage};
 /// What no output may show: parts of the keys and passwords of these tests.
 const SECRETS: &[&str] = &["0123456789", "9876543210", "hunter2"];
 
-/// A machine on which all is well, but for what a state changes.
+/// A machine on which everything works, except what a state changes.
 struct Machine<'a> {
     stage: &'a Stage,
     home: Home,
@@ -132,7 +132,7 @@ fn the_key_no_key_a_quoted_key_and_the_wrong_region() {
         let mut machine = Machine::new(stage);
         for key in ["sandbox-2049", "sandbox-1004"] {
             machine.set("MINIMAX_API_KEY", key);
-            // The sandbox is not one of MiniMax's two hosts. What is said there, a test beside the check shows.
+            // The sandbox is not one of MiniMax's two hosts. A unit test of the check covers the text for those hosts.
             let (text, _) = machine.first("region", "wrong", "does not accept the key", "MINIMAX_API_KEY");
             assert!(text.contains(&key[8..]), "{text}");
         }
@@ -214,7 +214,7 @@ fn the_machine_no_player_and_a_clock_that_is_off() {
         machine.set("PATH", "/nowhere");
         let install = if cfg!(target_os = "macos") { "PATH" } else { "apt install ffmpeg" };
         machine.first("player", "warning", "no audio player is on PATH", install);
-        // Where nothing is played, nothing is missing.
+        // A server that plays nothing needs no player.
         for (name, value) in [
             ("MINIMAX_TOOLSETS", "image"),
             ("MINIMAX_MCP_CALLER_KEYS", "true"),
@@ -328,7 +328,7 @@ fn claude_code_s_entries_of_projects_count_and_are_compared_over_scopes() {
         machine.first("clients", "warning", "as `images` in", "Remove all but one");
         fs::remove_file(machine.home.path("app/.mcp.json")).unwrap();
 
-        // Entries of two projects never meet.
+        // Entries of two projects do not collide.
         fs::create_dir(machine.home.path("other")).unwrap();
         let other = fs::canonicalize(machine.home.path("other")).unwrap().display().to_string();
         let both = json!({ "projects": {

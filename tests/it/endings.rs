@@ -149,7 +149,7 @@ async fn a_state_that_this_version_does_not_know_is_said_and_waited_for() {
         arguments["async_mode"] = json!(true);
         let begun = world.make(tool, arguments).await;
         let job = json!({ "job_id": begun["job_id"], "wait_seconds": 1 });
-        let said = "MiniMax answers the status \"Reticulating\", which this version does not know";
+        let said = "MiniMax reports the status \"Reticulating\", which this version does not know";
         eventually("it is said", async || {
             let view = world.make("get_job", job.clone()).await;
             assert!(["submitting", "running"].contains(&view["status"].as_str().unwrap()), "{view}");
@@ -200,7 +200,7 @@ async fn a_link_that_is_empty_or_cut_is_no_success() {
             let world = World::with(crate::harness::quick(), settings).await;
             let whole = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
             let link = whole["files"][0]["url"].clone();
-            // One of two: it is partial, and the other one is kept.
+            // One of two links is broken: the job is partial, and the other image is kept.
             let body = image(json!([link, broken]));
             world.sandbox.script(vec![Rule::once("/v1/image_generation", raw(body))]);
             let view = world.make("text_to_image", json!({ "prompt": "A fox", "n": 2 })).await;
@@ -211,7 +211,7 @@ async fn a_link_that_is_empty_or_cut_is_no_success() {
             );
             assert!(view["warnings"].to_string().contains("1 of 2 cannot be fetched"), "{view}");
             assert!(!view["warnings"].to_string().contains("withheld"), "{view}");
-            // None of two: it failed, and may be billed.
+            // Both links are broken: the job failed, and may be billed.
             let body = image(json!([broken, broken]));
             world.sandbox.script(vec![Rule::once("/v1/image_generation", raw(body))]);
             let result = world.call("text_to_image", json!({ "prompt": "A fox", "n": 2 })).await;

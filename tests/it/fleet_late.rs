@@ -93,8 +93,8 @@ fn a_server_whose_connections_are_all_taken_goes_on_saying_that_it_lives() {
     paid_once(&fleet, bought);
 }
 
-/// The only connection of a pooler is kept from a server for longer than a lease, while an order of it is at MiniMax and another
-/// waits to be sent. The other servers do not use this pooler.
+/// The only connection of a pooler is kept from a server for longer than a lease, while MiniMax works on one of its
+/// orders and another waits to be sent. The other servers do not use this pooler.
 #[test]
 fn an_order_of_a_server_that_a_pooler_keeps_waiting_is_not_called_unknown() {
     let Some(fleet) = Fleet::new(Pace { polls: 3, seconds: 1.0, ..quick() }) else { return };
@@ -105,7 +105,7 @@ fn an_order_of_a_server_that_a_pooler_keeps_waiting_is_not_called_unknown() {
     let mut second = fleet.replica("b", &[]);
     second.call("list_jobs", json!({}));
     let slow = order_held(&fleet, &mut first);
-    // Its answer comes while the pooler keeps it from the database.
+    // MiniMax answers while the pooler keeps the server from the database.
     let mut other = connected(&fleet, &url);
     run(&fleet, &mut other, "BEGIN");
     let video = json!({ "name": "generate_video", "arguments": { "prompt": "A hen", "wait_seconds": 60 } });
@@ -198,9 +198,9 @@ fn a_request_whose_job_was_called_unknown_before_it_left_does_not_leave() {
     assert_eq!(only_job(&mut server)["status"], "failed");
 }
 
-/// The client has left, and the server waits for the answer to what it has sent: longer than a lease.
+/// The client has left, and the server waits longer than a lease for the answer to its request.
 #[test]
-fn a_server_that_waits_for_its_last_answer_goes_on_saying_that_it_lives() {
+fn a_server_that_waits_for_its_last_answer_keeps_its_lease() {
     let Some(fleet) = Fleet::new(quick()) else { return };
     let [mut first, mut second] = ["a", "b"].map(|name| fleet.replica(name, &[]));
     second.call("list_jobs", json!({}));

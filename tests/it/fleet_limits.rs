@@ -28,7 +28,7 @@ fn servers(fleet: &Fleet, url: &str, limit: &Value) -> [Victim; 3] {
     ["a", "b", "c"].map(|name| fleet.replica(name, &settings))
 }
 
-/// Orders so many images at the three in turn. Returns the ids of the calls at each.
+/// Orders `count` images, at the three servers in turn. Returns the ids of the calls for each server.
 fn order(servers: &mut [Victim; 3], count: usize, wait_seconds: u32) -> [Vec<u64>; 3] {
     let mut asked = [const { Vec::new() }; 3];
     for number in 0..count {
@@ -84,7 +84,7 @@ fn a_limit_of_ten_lets_ten_through_at_three_servers() {
 }
 
 #[test]
-fn what_waits_for_a_limit_of_all_servers_arrives_without_a_refusal() {
+fn requests_that_wait_for_a_shared_limit_arrive_without_a_refusal() {
     let Some(fleet) = Fleet::new(quick()) else { return };
     fleet.sandbox.set_limits(allowed(10, 3.0));
     let limit = json!({ "group": "image", "count": 10, "seconds": 3, "in_flight": 10 });
@@ -125,7 +125,7 @@ fn a_refusal_of_one_server_holds_back_the_others() {
     assert_eq!(refusals(&fleet), 1);
 }
 
-/// Polls cost nothing, and go on in small numbers. What is bought waits.
+/// Polls cost nothing and continue in small numbers. Purchases wait.
 #[cfg(unix)]
 #[test]
 fn without_the_database_running_jobs_are_polled_and_nothing_is_bought() {

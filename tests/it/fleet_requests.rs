@@ -99,7 +99,8 @@ fn requests_that_alternate_between_three_servers_are_all_answered() {
                 listed["structuredContent"]["jobs"].to_string().contains(job.as_str().unwrap()),
                 "{listed}"
             );
-            // A task that one has started is asked about at all, and a change is heard at another than the one that works.
+            // A task that one server started can be queried at every server, and a change is reported at a server that
+            // does not do the work.
             let able = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
             let meta = json!({ "io.modelcontextprotocol/clientCapabilities": able });
             let film = json!({ "name": "generate_video", "arguments": { "prompt": prompt }, "_meta": meta });
@@ -126,7 +127,7 @@ fn requests_that_alternate_between_three_servers_are_all_answered() {
     assert_eq!(fleet.sandbox.paid().len(), 6, "each order was sent once");
 }
 
-/// Subscribes, and waits until it is told of a change.
+/// Subscribes, and waits until the server reports a change.
 async fn hears(base: &str, uri: &str) {
     let wanted = json!({ "notifications": { "resourceSubscriptions": [uri] } });
     let request = modern(base, "subscriptions/listen", None, wanted).bearer_auth(ADA);

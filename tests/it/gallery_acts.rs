@@ -239,7 +239,7 @@ async fn an_order_whose_record_was_deleted_is_not_bought_again() {
 }
 
 #[tokio::test]
-async fn what_runs_what_is_another_s_and_what_is_not_ours_is_not_deleted() {
+async fn running_jobs_and_files_of_others_are_not_deleted() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }

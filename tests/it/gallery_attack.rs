@@ -128,7 +128,7 @@ async fn no_name_or_id_leads_out_of_the_visitor_s_own_files() {
             format!("/gallery/make?job={id}"),
             format!("/gallery/zip?job={id}"),
         ] {
-            // Of a job of her own, some of these are pages.
+            // For her own job, some of these paths are pages.
             if id != mine {
                 let status = ada.get(&path).await.status();
                 assert!(status.is_client_error(), "{path:.200}: {status}");
@@ -213,7 +213,7 @@ async fn other_methods_change_nothing() {
             let Ok(answer) = asked.send().await else { continue };
             assert!(answer.status().is_client_error(), "{method} {path}: {}", answer.status());
         }
-        // A page of another origin asks whether it may send its cookies, and is not told so.
+        // A page of another origin asks whether it may send its cookies, and is not allowed to.
         let asked = web().request(Method::OPTIONS, format!("{base}{path}"));
         let asked =
             asked.header("Origin", "http://localhost:5173").header("Access-Control-Request-Method", "POST");

@@ -350,7 +350,7 @@ async fn a_new_key_of_the_provider_is_fetched_when_it_is_met_and_unknown_ones_do
 }
 
 #[tokio::test]
-async fn who_goes_away_while_the_keys_are_fetched_does_not_keep_them_from_others() {
+async fn a_caller_who_leaves_while_keys_are_fetched_does_not_block_others() {
     let (provider, served) = served().await;
     let token = provider.token(&provider.claims("ada", &served.resource()));
     let asking = (0..10).map(|_| ping(&served.base, &token));

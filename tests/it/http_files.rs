@@ -110,7 +110,7 @@ async fn a_link_leads_to_what_was_made_and_to_nothing_that_stands_there_now() {
 }
 
 #[tokio::test]
-async fn a_broken_download_goes_on_where_it_broke_off_if_the_file_is_the_same() {
+async fn a_broken_download_resumes_where_it_broke_if_the_file_is_the_same() {
     let served = Served::open().await;
     let view = make(&served.base, None, "text_to_image", json!({ "prompt": "x" })).await;
     let link = view["files"][0]["download_url"].as_str().unwrap();

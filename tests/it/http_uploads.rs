@@ -114,7 +114,7 @@ async fn a_file_that_was_handed_in_is_taken_by_every_tool_and_on_every_server_of
 }
 
 #[tokio::test]
-async fn what_one_caller_has_handed_in_is_not_there_for_another_and_ends() {
+async fn an_upload_is_invisible_to_other_callers_and_expires() {
     if crate::s3::leaves_out("the folder for uploads") {
         return;
     }

@@ -167,7 +167,7 @@ async fn a_client_that_gives_up_and_tries_again_and_again_buys_once() {
 }
 
 #[tokio::test]
-async fn a_conversation_goes_on_for_a_caller_who_left_in_the_middle_of_it() {
+async fn a_conversation_continues_for_a_caller_who_left_in_the_middle_of_it() {
     let served = Served::new().await;
     let first = served.call(true, "chat", &json!({ "prompt": "Hello" })).await;
     let id = first["structuredContent"]["conversation_id"].clone();

@@ -92,7 +92,7 @@ async fn bob_cannot_have(served: &Served, id: &str) {
             arguments.as_object_mut().unwrap().remove("prompt");
         }
         let text = refusal(base, BOB, tool, arguments).await;
-        assert!(text.contains("not there"), "{tool}: {text}");
+        assert!(text.contains("does not exist"), "{tool}: {text}");
     }
     assert_eq!(asked(served, "/v1/files/delete"), deleted, "{id}");
     // One more request may come from Ada's own polls.
@@ -217,7 +217,7 @@ async fn bob_cannot_use_voice(served: &Served, voice: &str) {
                 { "voice_id": "English_expressive_narrator", "weight": 1 }, { "voice_id": named, "weight": 99 } ] }),
         ] {
             let text = refusal(base, BOB, "text_to_audio", arguments).await;
-            assert!(text.contains("not there"), "{named}: {text}");
+            assert!(text.contains("does not exist"), "{named}: {text}");
         }
     }
     let listed = make(base, Some(BOB), "list_voices", json!({ "voice_type": "voice_cloning" })).await;

@@ -131,7 +131,7 @@ fn answered(stage: &Stage, handshake: bool) {
         let answer = program.next(crate::harness::AT_LAST).expect("an answer");
         check(&request, &answer, &parts);
     }
-    // The session goes on, or begins.
+    // The session continues, or begins.
     if !handshake {
         program.initialize("2025-11-25");
     }

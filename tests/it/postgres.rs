@@ -47,7 +47,7 @@ pub fn chosen(dir: &Path) -> Option<(&'static str, String)> {
     Some(("MINIMAX_STORE_URL", url))
 }
 
-/// Whether a test of this does not run, because the run is on PostgreSQL.
+/// Whether to skip a test of `what`, because this run uses PostgreSQL.
 pub fn leaves_out(what: &str) -> bool {
     if *IS_CHOSEN {
         eprintln!("skipped: it is about {what}");
@@ -206,7 +206,7 @@ impl Cluster {
         let mut keeper = as_nobody(Command::new("/bin/sh"), dir);
         keeper.args(["-c", script, "sh"]).arg(programs.join("postgres")).args(["-D", "data", "-p", &port]);
         keeper.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
-        // What a killed server has written is with the system. A commit waits only where a transaction asks for it.
+        // The system still has what a killed server wrote. A commit waits only where a transaction asks for it.
         keeper.args(["-c", "fsync=off", "-c", "max_connections=900", "-c", "synchronous_commit=off"]);
         let log = std::fs::OpenOptions::new().append(true).create(true).open(dir.join("log")).unwrap();
         let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().unwrap();

@@ -67,7 +67,7 @@ async fn a_file_that_is_too_large_or_was_changed_is_answered_with_its_links() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_so() {
+async fn a_resource_that_does_not_exist_is_reported_as_such() {
     let world = World::new().await;
     for uri in [
         "minimax://jobs/nobody",

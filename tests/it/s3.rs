@@ -25,7 +25,7 @@ const SECRET: &str = "hunter2-hunter2-hunter2";
 /// The bucket of a test that starts a server of its own.
 pub const BUCKET: &str = "media";
 
-/// What the server does with requests of some methods.
+/// How the server answers requests of the chosen methods.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Answers with this status and code.
@@ -37,7 +37,7 @@ pub enum Fault {
 #[derive(Default)]
 struct State {
     fault: Option<(&'static [&'static str], Fault)>,
-    /// The buckets: the folder of each, and what answers for it.
+    /// The folder and the service of each bucket.
     buckets: BTreeMap<String, (PathBuf, S3Service)>,
 }
 
@@ -69,7 +69,7 @@ pub fn chosen(dir: &Path) -> Vec<(&'static str, String)> {
     settings_of(*port, &bucket)
 }
 
-/// Whether a test of this does not run, because the run is on S3.
+/// Whether to skip a test of `what`, because this run uses S3.
 pub fn leaves_out(what: &str) -> bool {
     if *IS_CHOSEN {
         eprintln!("skipped: it is about {what}");
@@ -206,7 +206,7 @@ impl S3 {
     }
 }
 
-/// Starts a server in a thread of its own. It ends when what is returned is dropped.
+/// Starts a server in a thread. It ends when the returned sender is dropped.
 fn listen(state: &Shared) -> (u16, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel();
     let (said, port) = std::sync::mpsc::channel();

@@ -164,8 +164,8 @@ fn with_a_wrong_value_of_any_setting_the_handshake_is_answered_and_the_setting_i
     });
 }
 
-/// Wrong values with which a server over HTTP starts all the same: what they name may be there later, or be right for
-/// MiniMax, and OpenTelemetry's variables belong to the whole machine.
+/// Wrong values with which a server over HTTP starts all the same: what they name may exist later, MiniMax may accept
+/// it, and OpenTelemetry's variables belong to the whole machine.
 fn starts_over_http(name: &str, value: &str) -> bool {
     let may_be_right = name.ends_with("_MODEL") && !value.starts_with('$');
     let has_no_effect = name == "MINIMAX_FILES_PUBLIC_URL";

@@ -110,7 +110,7 @@ async fn a_session_that_fails_in_mid_sound_keeps_what_had_come_and_says_that_it_
 }
 
 #[tokio::test]
-async fn who_does_not_sit_here_is_not_offered_a_noise() {
+async fn playback_is_not_offered_without_local_playback() {
     let world = World::new().await;
     let mut config = config(&world.sandbox.url(), world.dir.path(), &[]);
     config.local_playback = false;

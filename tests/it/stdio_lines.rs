@@ -1,4 +1,5 @@
-//! Lines on stdio that are no messages: each is answered, under its id where that can be read, and the server goes on.
+//! Lines on stdio that are not messages: each is answered, with its id where that can be read, and the server
+//! continues.
 
 use std::time::Duration;
 

@@ -89,7 +89,7 @@ fn a_second_one_that_is_started_to_be_thrown_away_disturbs_nothing() {
 }
 
 #[test]
-fn a_client_that_has_only_asked_what_is_spoken_may_go_on_in_either_era() {
+fn a_client_that_has_only_sent_discover_may_continue_in_any_revision() {
     on_stage(|stage| {
         let mut older = stage.program();
         discover(&mut older);

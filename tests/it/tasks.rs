@@ -79,7 +79,7 @@ fn what_is_quick_is_answered_at_once_even_where_tasks_are_known() {
 }
 
 #[test]
-fn who_does_not_ask_for_tasks_gets_none() {
+fn a_client_that_does_not_ask_for_tasks_gets_none() {
     on_stage(Pace { polls: 30, ..quick() }, |sandbox, dir| {
         let mut program = Program::at(&sandbox.url(), dir);
         let arguments = json!({ "prompt": "x", "async_mode": true });

@@ -91,7 +91,7 @@ async fn each_paid_tool_uploads_buys_and_polls_with_one_key_and_the_price_says_w
         let start = world.sandbox.requests().len();
         let result = world.call(tool, arguments).await;
         let sent = sent(&world.sandbox, start);
-        // A loudspeaker and a finished H3 task are not there in tests.
+        // Tests have no loudspeaker and no finished H3 task.
         assert!(!sent.is_empty() || tool == "speak", "{tool}: {}", text(&result));
         let is_look = |path: &str| {
             path == LOOK || (tool == "regenerate_video" && path.starts_with("/v2/query/video_generation/"))
@@ -122,7 +122,7 @@ async fn a_model_that_is_not_in_the_plan_is_bought_from_the_balance() {
         let sent = sent(&world.sandbox, start);
         assert!(!sent.is_empty() && sent.iter().all(|(_, used)| *used == key), "{model}: {sent:?}");
     }
-    // A conversation goes on with its model, and so with its key.
+    // A conversation continues with its model, and so with its key.
     let begun = world.make("chat", json!({ "prompt": "Hello", "model": "MiniMax-M2.1" })).await;
     let start = world.sandbox.requests().len();
     world.make("chat", json!({ "prompt": "And now?", "conversation_id": begun["conversation_id"] })).await;

@@ -253,7 +253,7 @@ fn an_open_job_that_cannot_be_read_is_complained_about_once() {
     stage.sql("UPDATE jobs SET body = '{}'");
     let mut next = stage.cell.program(&[("MINIMAX_CRASH_CLOCK", "7000")]).ready();
     listed(&mut next);
-    let complaints = || next.log().matches("cannot be taken over").count();
+    let complaints = || next.log().matches("cannot be adopted").count();
     until("the complaint", || complaints() == 1);
     // Open jobs are checked every two seconds.
     std::thread::sleep(Duration::from_millis(4500));

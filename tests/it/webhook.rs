@@ -207,7 +207,7 @@ fn a_process_that_is_killed_before_or_after_it_sends_loses_no_message() {
         assert_eq!(program.point(Duration::from_secs(60)).as_deref(), Some(point));
         assert_eq!(receiver.all().len(), sent);
         program.kill();
-        // Another process has not sent it meanwhile, and sends it when its time has come.
+        // Another process did not send it in the meantime, and sends it when it is due.
         stage.sql(AT_ONCE);
         let mut next = receiver.program(&stage);
         until("it arrives", || receiver.all().len() == sent + 1);
@@ -337,7 +337,7 @@ fn a_token_with_a_webhook_gets_the_messages_about_its_own_jobs_alone() {
     }
 }
 
-/// A folder with a program in the place of the system's, which writes its arguments into a file.
+/// A folder with a program that replaces the system's and writes its arguments into a file.
 #[cfg(target_os = "linux")]
 fn desktop(dir: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf) {
     use std::os::unix::fs::PermissionsExt as _;

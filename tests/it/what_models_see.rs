@@ -26,7 +26,7 @@ fn links(result: &CallToolResult) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// Version 2.1.332: the structured content replaces the texts, links stay; of an error only the texts.
+/// Version 2.1.332: the structured content replaces the texts, links stay. An error shows only its texts.
 fn claude_code(result: &CallToolResult) -> Vec<String> {
     let structured = result.structured_content.as_ref().filter(|_| result.is_error != Some(true));
     let links = links(result).map(|(name, uri)| format!("[Resource link: {name}] {uri}"));
@@ -36,7 +36,7 @@ fn claude_code(result: &CallToolResult) -> Vec<String> {
     }
 }
 
-/// Version 0.171.0: the structured content alone, also of an error; the texts only where there is none.
+/// Version 0.171.0: the structured content alone, also for an error; the texts only where it is absent.
 fn codex(result: &CallToolResult) -> Vec<String> {
     match &result.structured_content {
         Some(structured) => vec![structured.to_string()],

@@ -16,7 +16,7 @@ fn fields(value: &Value, found: &mut Vec<String>) {
         Value::Object(object) => {
             for (name, value) in object {
                 found.push(name.clone());
-                // Schemas and structured content have fields of their own.
+                // Schemas and structured content name their fields themselves.
                 if !["inputSchema", "outputSchema", "structuredContent"].contains(&name.as_str()) {
                     fields(value, found);
                 }
@@ -246,7 +246,7 @@ fn a_cursor_that_no_list_gave_is_an_error_in_each_list() {
         program.initialize("2025-11-25");
         for method in ["tools/list", "resources/list", "resources/templates/list", "prompts/list"] {
             let texts = ["abc", "1", "17.job", "eyJvZmZzZXQiOjB9"].map(Value::from);
-            // The protocol library would drop what is no text, and list again.
+            // The protocol library would drop a cursor that is not text, and list the first page again.
             let others = [json!(1), json!(1.5), json!(true), json!({ "page": 2 }), json!(["abc"])];
             for cursor in texts.into_iter().chain(others) {
                 let answer = program.request(method, json!({ "cursor": cursor }));

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// The longest file whose text is taken as an argument. The tools have lower limits of their own.
 const MOST_BYTES: u64 = 32 << 20;
 
-/// Reads the arguments. Texts stay texts here: the tool's schema decides what they mean, as it does forevery client.
+/// Reads the arguments. Texts stay texts here: the tool's schema decides what they mean, as it does for every client.
 pub(super) fn read(given: &[String]) -> Result<JsonObject, String> {
     let mut arguments = JsonObject::new();
     for text in given {

@@ -99,7 +99,7 @@ fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refus
 }
 
 #[tokio::test]
-async fn of_the_addresses_of_a_name_only_public_ones_are_connected_to() {
+async fn only_the_public_addresses_of_a_name_are_used() {
     let looks_up =
         changing(&[&["93.184.216.34"], &["10.0.0.1", "93.184.216.34", "::1"], &["169.254.169.254"]]);
     let names = Names { guard: Guard::default(), proxy: None, looks_up };

@@ -38,7 +38,7 @@ async fn generate(api: &Client, submit: &ImageSubmit) -> Result<Outcome, ApiErro
             .linked(url, Some(24 * HOUR))
     });
     let files: Vec<_> = files.collect();
-    // An image whose link is no link was made, and is billed.
+    // An image without a usable link was made all the same, and is billed.
     let made = u32::try_from(files.len()).ok().and_then(|files| files.checked_add(images.unusable));
     Ok(Outcome::Made(Made {
         files,

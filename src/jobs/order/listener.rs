@@ -1,4 +1,4 @@
-//! Where audio is heard while it arrives. Playing it is not the jobs' work: they hand up the chunks.
+//! The channel to whatever plays audio while it arrives. The jobs only pass on the chunks.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,15 @@ pub struct Listener {
     pub chunks: mpsc::UnboundedSender<Bytes>,
     /// The complete file.
     pub saved: oneshot::Sender<PathBuf>,
-    /// What became of playing it; sent after `saved`.
+    /// How playback went; sent after `saved`.
     pub heard: oneshot::Receiver<Heard>,
 }
 
-/// What became of playing a sound.
+/// How the playback of a sound went.
 #[derive(Debug, Default)]
 pub struct Heard {
     /// When the first audio reached the player.
     pub first: Option<Instant>,
-    /// Why not all of it was heard.
+    /// Why not all of the sound was heard.
     pub problem: Option<String>,
 }

@@ -32,7 +32,7 @@ pub trait Order: Debug + Send + Sync {
         false
     }
 
-    /// The body as the record keeps it. Media are replaced by their size.
+    /// The body for the record, with media replaced by their size.
     fn record(&self) -> Value;
 
     /// Sends the paid request once. The worker calls it again only if MiniMax provably did not take the request.

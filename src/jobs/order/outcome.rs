@@ -1,4 +1,4 @@
-//! What a paid request brings, and what several kinds of purchase need.
+//! What a paid request brings, and helpers for several kinds of purchase.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::store::{JobFile, Task};
 pub enum Outcome {
     /// It works on the task.
     Task(Task),
-    /// It works on the task, and already says what is billed.
+    /// It works on the task, and has already said what it bills.
     Counted {
         /// What to poll.
         task: Task,
@@ -57,7 +57,7 @@ pub struct Made {
     pub warnings: Vec<String>,
     /// How many of the ordered results are missing.
     pub missing: u32,
-    /// How many were made and have no link that can be fetched.
+    /// How many were made but have no link that can be fetched.
     pub unusable: u32,
     /// The trace id, which MiniMax's support asks for.
     pub trace_id: Option<String>,
@@ -65,11 +65,11 @@ pub struct Made {
     pub incomplete: bool,
     /// What is billed, in units of `Cost::unit`.
     pub units: Option<Decimal>,
-    /// What is billed in addition, in units of `Cost::input`.
+    /// Inputs that are billed in addition, in units of `Cost::input`.
     pub inputs: Decimal,
     /// As MiniMax reported it.
     pub usage: Option<Value>,
-    /// The model by MiniMax's record, where the caller named none.
+    /// The model that MiniMax reports, if the caller named none.
     pub model: Option<String>,
 }
 
@@ -82,7 +82,7 @@ pub(super) fn recorded(submit: &impl Serialize) -> Value {
     value
 }
 
-/// Replaces data URLs and bare base64 by their size.
+/// Replaces data URLs and base64 by their size.
 fn elide(value: &mut Value) {
     if let Some(Value::String(text)) = value.get_mut("audio_base64") {
         *text = format!("… ({} characters)", text.len());
@@ -98,7 +98,7 @@ fn elide(value: &mut Value) {
     }
 }
 
-/// Audio by its link. The request asks for a link; if bytes come instead, they are paid for and are kept.
+/// Audio as a result. The request asks for a link; if bytes come instead, they are kept, because they are paid for.
 pub(super) fn sound(file: JobFile, audio: Clip) -> Made {
     match audio {
         Clip::Link(url) => Made { files: vec![file.linked(url, Some(24 * HOUR))], ..Made::default() },

@@ -34,14 +34,14 @@ pub enum SpeechOrder {
         submit: LongSpeech,
         /// The format of the subtitles.
         subtitles: Option<SubtitleFormat>,
-        /// A hash of the uploaded text. The id of an upload differs each time.
+        /// A hash of the uploaded text, for the record. The id of an upload differs each time.
         content: Option<String>,
     },
-    /// Heard while it is made.
+    /// Played while it is made.
     Live {
         /// The first message, and the text.
         submit: LiveSpeech,
-        /// Where it is heard.
+        /// Where it is played.
         listener: Option<Listener>,
     },
 }
@@ -62,7 +62,7 @@ impl Order for SpeechOrder {
         matches!(self, Self::Long { .. })
     }
 
-    /// Includes what the body itself does not have: the text of a live session, the subtitle format.
+    /// Adds what the body does not have: the text of a live session, the subtitle format.
     fn record(&self) -> Value {
         let (mut record, subtitles) = match self {
             Self::Live { submit, .. } => {

@@ -1,4 +1,4 @@
-//! Tasks at MiniMax: asking for their state, and turning a finished one into files.
+//! Tasks at MiniMax: how to poll them, and how a finished task becomes files.
 
 use super::outcome::{HOUR, Made};
 use super::speech;
@@ -17,7 +17,7 @@ pub async fn poll(api: &Client, task: &Task) -> Result<Progress, ApiError> {
     }
 }
 
-/// Turns a finished task into files. V1 has to be asked for the link. `None` if MiniMax has none.
+/// Turns a finished task into files. For V1, the link takes another request. `None` if MiniMax has no file.
 pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Option<Made>, ApiError> {
     if route == Route::SpeechAsync {
         return speech::collect(api, ready).await;
@@ -33,7 +33,7 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Option<
     let life = match route {
         Route::VideoV1 => Some(HOUR),
         Route::VideoTemplate => Some(9 * HOUR),
-        // "Time-limited", the documents say, and no more.
+        // The documents say only "time-limited".
         Route::VideoV2 | Route::SpeechAsync => None,
     };
     let file = url.map(|url| {
@@ -49,7 +49,7 @@ pub async fn collect(api: &Client, route: Route, ready: Ready) -> Result<Option<
     });
     let count =
         |name: &str| ready.usage.as_ref().and_then(|usage| Decimal::measured(usage.get(name)?.as_f64()?));
-    // A V1 clip has one price whatever it is; V2 is billed by the second, and a text by its tokens.
+    // A V1 clip is one unit; V2 is billed by the second, and a text by its tokens.
     let (units, inputs) = match route {
         Route::VideoV1 => (Some(1_u32.into()), Decimal::default()),
         _ if ready.text.is_some() => (count("completion_tokens"), count("prompt_tokens").unwrap_or_default()),

@@ -13,7 +13,7 @@ use crate::money::Decimal;
 use crate::rate_limit::group;
 use crate::store::{JobFile, Kind};
 
-/// How many characters of a transcript are shown. The file has all of it.
+/// How many characters of a transcript a result shows. The file has all of it.
 const SHOWN: usize = 10_000;
 
 /// A recording to be transcribed.

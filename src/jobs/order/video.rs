@@ -1,4 +1,4 @@
-//! Videos, and the text that a prompt becomes.
+//! Videos, and prompts that MiniMax enriches.
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -14,7 +14,7 @@ use crate::api::{ApiError, Client};
 use crate::rate_limit::group;
 use crate::store::{Kind, Route, Task};
 
-/// An order that MiniMax answers with a task id and nothing else.
+/// An order that MiniMax answers with only a task id.
 macro_rules! task_order {
     ($submit:ty, $kind:expr, $group:expr, $route:expr, $send:ident) => {
         impl Order for $submit {

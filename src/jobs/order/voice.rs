@@ -1,4 +1,4 @@
-//! Voices that are bought: cloned from a recording, designed from a description.
+//! Purchases of voices: cloned from a recording, or designed from a description.
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -71,13 +71,13 @@ async fn clone(api: &Client, order: &VoiceClone) -> Result<Outcome, ApiError> {
     let cloned = api.clone_voice(&order.submit).await?;
     let file = cloned.demo_audio.map(|url| {
         let (name, mime_type) = ("voice-demo.wav".to_owned(), "audio/wav".to_owned());
-        // How long the link lives is not documented; other sounds' links live a day.
+        // How long this link is valid is not documented; links of other sounds are valid for a day.
         JobFile { name, mime_type, ..JobFile::default() }.linked(url, Some(24 * HOUR))
     });
     let warning = cloned.sensitive.map(|kind| {
         format!("MiniMax marked the input as sensitive (type {kind}); it may refuse to speak with this voice")
     });
-    // Without a text to speak nothing is billed before the voice is used.
+    // Without a text to speak, nothing is billed until the voice is used.
     let units = if order.submit.text.is_some() { cloned.characters } else { Some(0) };
     Ok(Outcome::Made(Made {
         files: file.into_iter().collect(),

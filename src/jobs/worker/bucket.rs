@@ -16,20 +16,22 @@ use crate::jobs::undelivered::{self, discard};
 use crate::media::{self, Kind as MediaKind};
 use crate::store::{Job, JobFile, Kind, OnDisk, Wrapped};
 
-/// A link that ends within this time, in milliseconds, is downloaded to the disk while the bucket is away.
+/// While the bucket is away, a file whose link expires within this time, in milliseconds, is downloaded to the disk.
 const SOON: i64 = 30 * 60_000;
 
-/// The folder in which files of a job wait for the bucket. It is made when it is first needed.
+/// The folder in which files of a job wait for the bucket. It is created when it is first needed.
 pub(super) fn spool(jobs: &Jobs, job: &str) -> PathBuf {
     undelivered::folder_of(&jobs.shared.settings.data_dir, job)
 }
 
-/// The key of the folder of a job: its principal, if that is a plain word, or else a hash of it, and its id.
+/// The key prefix of a job's objects: its principal (or a hash of the principal, if that is not a plain word) and its
+/// id.
 pub(super) fn folder_of(job: &Job) -> String {
     format!("{}/{}", media::key_of(&job.principal), job.id)
 }
 
-/// Adds a file of this machine to its record. With a bucket, the file is spooled: the record must not wait for the bucket.
+/// Adds a file on this machine to the record. With a bucket, the file is spooled first, because the record must not
+/// wait for the bucket.
 pub(super) fn entered(jobs: &Jobs, saved: Saved, file: JobFile) -> JobFile {
     let saved = Some(saved.into());
     if jobs.bucket().is_some() { JobFile { spooled: saved, ..file } } else { JobFile { saved, ..file } }
@@ -113,7 +115,7 @@ fn unspooled(mut arrived: Arrived) -> Arrived {
 async fn into_bucket(fetch: &Fetch<'_>, mut arrived: Arrived, bucket: &Bucket) -> Arrived {
     for file in &mut arrived.files {
         let Some(local) = file.spooled.clone() else { continue };
-        // An upload that a dead process has begun is not continued: the file is here.
+        // An upload that a dead process began is not continued, because the whole file is here.
         if let Some(old) = fetch.known_upload() {
             if bucket.abort(&old.upload.key, &old.upload.upload).await.is_err() {
                 arrived.waits = true;
@@ -137,7 +139,7 @@ fn settle(file: &mut JobFile, moved: Result<Saved, FetchProblem>) {
     match moved {
         Ok(saved) => {
             let mut saved = OnDisk::from(saved);
-            // A sound that is streamed does not have its length in its header.
+            // The header of a streamed sound does not have its length.
             let length = file.spooled.as_ref().and_then(|local| local.duration_ms);
             saved.duration_ms = length.or(saved.duration_ms);
             file.saved = Some(saved);

@@ -43,7 +43,7 @@ enum Destination {
 pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write) -> Step {
     let job: &mut Job = &mut worker.job;
     job.files = made.files;
-    // No order makes more.
+    // No order makes more files.
     job.files.truncate(MOST_FILES);
     job.text = made.text.or(job.text.take());
     job.voice_id = made.voice_id.or(job.voice_id.take());
@@ -81,7 +81,7 @@ pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write)
             let failure = made_without_link(made.trace_id);
             return worker.commit([Seen::Failed(failure)], write).await;
         }
-        let message = "it withheld all that was asked for (content safety)";
+        let message = "it withheld everything that was ordered (content safety)";
         return worker.commit([Seen::Failed(withheld(message))], write).await;
     }
     if is_complete(worker) {
@@ -109,7 +109,7 @@ async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
     } else {
         (own_folder(worker), folder_check(worker))
     };
-    // On one thread, because each change of threads costs a call as much as the write itself.
+    // In one blocking task, because each switch to another thread costs as much time as the write itself.
     let saving = spawn_blocking(move || {
         let other = check.and_then(|check| check());
         let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
@@ -131,7 +131,7 @@ async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
 pub(super) async fn folder(worker: &mut Worker) -> PathBuf {
     if worker.jobs.shared.settings.bucket.is_some() {
         let spool = bucket::spool(&worker.jobs, &worker.job.id);
-        // If that fails, so does the first write.
+        // If this fails, the first write fails too and is reported.
         let _ = undelivered::make(&spool);
         return spool;
     }
@@ -144,7 +144,7 @@ fn own_folder(worker: &Worker) -> PathBuf {
 }
 
 /// A folder that was allowed when the job started may be forbidden when its files arrive, in a process with other
-/// settings. The files are paid for, so they go to the base folder then.
+/// settings. The files are paid for, so they are then saved in the base folder.
 async fn check_folder(worker: &mut Worker) {
     let Some(check) = folder_check(worker) else { return };
     if let Ok(Some(base)) = spawn_blocking(check).await {
@@ -152,7 +152,8 @@ async fn check_folder(worker: &mut Worker) {
     }
 }
 
-/// What finds the folder that a job's files must go to instead of the job's own, if they must. It reads the disk.
+/// A check that returns the folder to use instead of the job's own, if the job's own may not be written. It reads the
+/// disk.
 fn folder_check(worker: &Worker) -> Option<impl FnOnce() -> Option<PathBuf> + Send + use<>> {
     let (found, settings) = (worker.job.folder.clone()?, &worker.jobs.shared.settings);
     let (base, roots) = (settings.base_path.clone(), settings.roots.clone());
@@ -231,9 +232,9 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
     Ok(())
 }
 
-/// The destination of a job's files. `None` if the folder cannot be written, which the record says then.
+/// The destination of a job's files. `None` if the folder cannot be written; the record then says so.
 async fn destination(worker: &mut Worker) -> Result<Option<Destination>, Interrupted> {
-    // What has no link is a file in any case.
+    // Content without a link must become a file.
     let has_spooled = worker.job.files.iter().any(|file| file.spooled.is_some());
     if worker.job.folder.is_none() && !has_spooled {
         return Ok(Some(Destination::Links));
@@ -254,7 +255,7 @@ async fn destination(worker: &mut Worker) -> Result<Option<Destination>, Interru
     Ok(Some(Destination::Folder(folder)))
 }
 
-/// The bucket does not take a file: the job stays as it is, and the links stay in its record.
+/// For a bucket that does not take a file: the job's state stays as it is, and its record keeps the links.
 async fn hold(worker: &mut Worker, done: Vec<PathBuf>) -> Step {
     worker.note().await?;
     undelivered::discard(done).await;
@@ -262,7 +263,7 @@ async fn hold(worker: &mut Worker, done: Vec<PathBuf>) -> Step {
     tracing::warn!(
         job = worker.job.id,
         tries = worker.held,
-        "the bucket does not take a result; the next try follows"
+        "the bucket does not take a result; the delivery is retried"
     );
     Ok(())
 }
@@ -314,7 +315,7 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile, destination: &Destinat
         let asked = match problem {
             FetchProblem::Expired { .. } => {
                 refused += 1;
-                // A link may be refused once by accident. Refused twice and without a new link, it is dead.
+                // A link may be refused once by accident. A link that is refused twice and cannot be renewed is dead.
                 if !renew(&fetch, &mut file).await && refused > 1 {
                     break;
                 }
@@ -347,7 +348,8 @@ async fn try_once(
     file: &JobFile,
     destination: &Destination,
 ) -> Result<Arrived, FetchProblem> {
-    let slow = || FetchProblem::Transient { reason: "it takes too long".to_owned(), retry_after: None };
+    let slow =
+        || FetchProblem::Transient { reason: "the download takes too long".to_owned(), retry_after: None };
     // The time limit starts when the slot is free.
     let url = file.url.as_deref().unwrap_or_default();
     let _slot = fetch.jobs.shared.download_slots.acquire(url).await.map_err(|_| slow())?;
@@ -382,7 +384,7 @@ async fn download(
     fetch.jobs.shared.fetcher.download(url, folder, &name, &expect, Some(&key)).await
 }
 
-/// Asks for a new link, where MiniMax gives one. Returns whether there is one.
+/// Asks MiniMax for a new link. Returns whether it gave one.
 async fn renew(fetch: &Fetch<'_>, file: &mut JobFile) -> bool {
     let Some(task) = fetch.task else { return false };
     let ready = match (&file.file_id, task.route) {

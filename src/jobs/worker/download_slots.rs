@@ -8,7 +8,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// Downloads at the same time, over all jobs of a process.
 const ALL: usize = 16;
-/// Of these, from one host: more than the nine images of one order.
+/// Of these, for one host: more than the nine images of one order need.
 const OF_ONE_HOST: usize = 12;
 
 /// The slots of a process, first come, first served.

@@ -1,4 +1,4 @@
-//! What the record of a failed job says.
+//! The failures that job records name.
 
 use crate::api::{ApiError, Blame};
 use crate::store::Failure;
@@ -27,7 +27,7 @@ pub(super) fn too_late() -> Failure {
     }
 }
 
-/// An error without an answer, with the id that MiniMax's support asks for.
+/// The text of an error without an answer, with the id that MiniMax's support asks for.
 pub(super) fn traced(error: &ApiError) -> String {
     match error.details() {
         Some(details) => format!("{} {details}", error.plain()),
@@ -52,7 +52,7 @@ pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
     }
 }
 
-/// MiniMax has finished a task and hands over no file.
+/// MiniMax has finished a task but names no file.
 pub(super) fn done_without_file(trace_id: Option<String>) -> Failure {
     Failure {
         message: "the task is done at MiniMax, but MiniMax names no file, so nothing can be downloaded. It may be billed"
@@ -66,10 +66,10 @@ pub(super) fn done_without_file(trace_id: Option<String>) -> Failure {
     }
 }
 
-/// MiniMax has made what was ordered, and its links cannot be fetched.
+/// MiniMax has made what was ordered, but its links cannot be fetched.
 pub(super) fn made_without_link(trace_id: Option<String>) -> Failure {
     Failure {
-        message: "MiniMax made it, but its link is empty or cut, so nothing can be downloaded. It may be billed".to_owned(),
+        message: "MiniMax made the result, but its link is empty or cut, so nothing can be downloaded. It may be billed".to_owned(),
         blame: Blame::Crate,
         advice: "Do not buy it again before MiniMax's support has looked at it: tell the user to send them the trace id, \
                  if there is one, and the time."

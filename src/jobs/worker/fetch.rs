@@ -16,7 +16,7 @@ use crate::store::{Job, JobFile, Task};
 /// The largest result of MiniMax, in bytes.
 pub(super) const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
 
-/// A file and what belongs to its delivery.
+/// A file of a job, and what its delivery needs.
 pub(super) struct Fetch<'a> {
     pub(super) jobs: &'a Jobs,
     pub(super) job: &'a Job,
@@ -25,7 +25,7 @@ pub(super) struct Fetch<'a> {
     pub(super) many: bool,
     /// The upload to the bucket that is under way.
     pub(super) upload: Mutex<Option<Unfinished>>,
-    /// Takes every change of that upload to the record.
+    /// Sends every change of that upload to the worker, which records it.
     pub(super) notes: UnboundedSender<Note>,
 }
 
@@ -40,8 +40,8 @@ impl Fetch<'_> {
         self.upload.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes the state of the upload. Completes when the record has it. The end of the upload is recorded later, with the
-    /// outcome of the delivery.
+    /// Notes the state of the upload, and completes when the record has it. The end of the upload is recorded later,
+    /// with the outcome of the delivery.
     pub(super) fn note(&self, upload: Option<Unfinished>) -> BoxFuture<'static, ()> {
         self.upload.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&upload);
         let Some(upload) = upload else { return ready(()).boxed() };
@@ -69,13 +69,13 @@ pub(super) struct Note {
 #[derive(Debug, Default)]
 pub(super) struct Arrived {
     pub(super) files: Vec<JobFile>,
-    /// What MiniMax reports in an archive beside its files.
+    /// The usage that an archive reports beside its files.
     pub(super) usage: Option<Value>,
-    /// The file is not here, and its link is dead.
+    /// The file has not arrived, and another try would not help.
     pub(super) is_lost: bool,
-    /// The bucket does not take it now.
+    /// The bucket does not take the file now.
     pub(super) waits: bool,
-    /// Files of this machine that are in the bucket now.
+    /// Files on this machine whose copies are now in the bucket.
     pub(super) done: Vec<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! One worker for each active job. The loop is here; each step of it has a file.
+//! One worker for each active job. This file has the loop; each step has its own file.
 
 pub(super) mod download_slots;
 
@@ -40,7 +40,8 @@ pub(super) fn spawn(jobs: &Jobs, registration: Registration, departure: Option<D
 }
 
 impl Worker {
-    /// Works on the job until it is over, or has no watcher here and belongs to another process.
+    /// Works on the job until it is over. If another process has the job, only shows its record while there are
+    /// watchers.
     async fn until_over(mut self, mut departure: Option<Departure>) {
         let mut mine = departure.is_some();
         loop {
@@ -97,7 +98,7 @@ impl Worker {
             self.jobs = jobs;
         }
         self.job = job.into();
-        // Subscribers hear only of changes.
+        // Wake watchers only for changes.
         self.watchers.send_if_modified(|known| {
             let is_new = known.updated_at != self.job.updated_at || known.state != self.job.state;
             *known = self.job.shared();
@@ -105,7 +106,8 @@ impl Worker {
         });
     }
 
-    /// Each step has its future on the heap while it runs: most jobs wait for their next poll, and should be small.
+    /// Each step's future is on the heap only while it runs, because most jobs wait for their next poll and should be
+    /// small.
     async fn drive(&mut self, mut departure: Option<Departure>) -> Step {
         while !self.job.state.is_over() {
             match self.job.state.clone() {
@@ -142,8 +144,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Carries out what a caller asked for while the request was on its way. A task that is finished is delivered: it is
-    /// paid for.
+    /// Cancels a job as a caller asked while the request was in flight. A finished task is delivered instead, because
+    /// it is paid for.
     async fn cancel_as_requested(&mut self) -> Step {
         self.job.cancel_requested = false;
         let jobs = self.jobs.clone();
@@ -154,9 +156,9 @@ impl Worker {
         }
     }
 
-    /// The process that was submitting seems to have died.
+    /// Ends a submit whose process seems to have died.
     async fn orphaned(&mut self) -> Step {
-        // The spool may have what it could not write.
+        // The spool may have an update that the dead process could not write.
         let jobs = self.jobs.clone();
         if let Ok(store) = jobs.store().await {
             jobs.shared.spool.drain(store).await;

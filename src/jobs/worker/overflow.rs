@@ -1,4 +1,4 @@
-//! An order that the plan has refused: it fails, or is bought from the balance where the settings allow it.
+//! Orders that the plan refuses: they fail, or are bought from the balance if the settings allow that.
 
 use super::failure::failure;
 use super::record::Worker;
@@ -8,7 +8,7 @@ use crate::facts::plan;
 use crate::jobs::keys::{INSTEAD_OF_PLAN, PaysWith, name_key};
 use crate::store::{Denied, Failure, Purchase, Seen};
 
-/// What became of a refused order.
+/// The outcome for a refused order.
 pub(super) enum Overflow {
     /// It is reserved from the balance, and may leave with that key.
     Bought,
@@ -48,7 +48,7 @@ pub(super) async fn overflow(worker: &mut Worker, error: &ApiError, purchase: Op
             worker.watchers.send_replace(worker.job.shared());
             return Overflow::Bought;
         }
-        // Another process took this one for dead, and ends the job.
+        // Another process took this one for dead and has ended the job.
         Ok(Ok(false)) => {
             worker.job = before;
             return Overflow::Failed(failure);

@@ -10,13 +10,13 @@ use crate::api::{ApiError, Blame};
 use crate::jobs::order::task as order_task;
 use crate::store::{Seen, State, Task};
 
-/// After this time without an end, the task is no longer polled by itself.
+/// The age, in milliseconds, after which an open task is no longer polled unless a caller asks.
 const LONGEST_WATCH: i64 = 24 * 3_600_000;
 
 /// How many polls in a row have to find a finished task without a file before the job ends.
 const NO_FILE_POLLS: u32 = 5;
 
-/// The most of MiniMax's word for a task's state that is recorded, in characters.
+/// How many characters of MiniMax's word for a task's state are recorded.
 const LONGEST_WORD: usize = 64;
 
 const NO_FILE: &str = "MiniMax says that the task is done, but names no file";
@@ -61,8 +61,8 @@ pub(super) async fn poll(worker: &mut Worker, task: &Task) -> Step {
     }
 }
 
-/// MiniMax says that the task is done and has no file. The file may be late, so the job ends only when several polls in a
-/// row say so. It counts as billed.
+/// For a task that is done but has no file. The file may be late, so the job ends only after several such polls in a
+/// row. It counts as billed.
 async fn no_file(worker: &mut Worker, trace_id: Option<String>) -> Step {
     let (misses, again) = match &worker.job.state {
         State::Running { misses, trouble, .. } => (*misses, trouble.as_deref() == Some(NO_FILE)),
@@ -75,7 +75,7 @@ async fn no_file(worker: &mut Worker, trace_id: Option<String>) -> Step {
     worker.see(Seen::PollFailed { why: NO_FILE.to_owned(), advice: None }).await
 }
 
-/// The owner of a file is on record before the file can be downloaded.
+/// Records the id of the result file, and so its owner, before the file can be downloaded.
 async fn record_file(worker: &mut Worker, id: Option<String>) -> Step {
     if !worker.job.add_file_id(id) {
         return Ok(());
@@ -84,8 +84,8 @@ async fn record_file(worker: &mut Worker, id: Option<String>) -> Step {
     if worker.save(Write::Progress, &state).await { Ok(()) } else { Err(Interrupted) }
 }
 
-/// A failed poll never ends a job by itself: the task goes on at MiniMax. The job ends only if MiniMax keeps saying that
-/// there is no such task, or after a long time.
+/// A single failed poll never ends a job, because the task continues at MiniMax. The job ends only if MiniMax keeps
+/// saying that there is no such task, or after a day.
 async fn failed_poll(worker: &mut Worker, error: &ApiError) -> Step {
     tracing::info!(job = worker.job.id, %error, "a poll failed");
     let misses = match &worker.job.state {

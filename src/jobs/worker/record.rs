@@ -1,4 +1,4 @@
-//! A job in the hands of its worker, and how its record is written.
+//! The worker of a job, and how it writes the record.
 
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
@@ -26,17 +26,18 @@ pub(super) type Step = Result<(), Interrupted>;
 /// When a record may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Write {
-    /// Before a request leaves. Without the record it does not leave.
+    /// Before a request leaves. If this fails, the request does not leave.
     First,
     /// The answer to a submit: written whether or not this process holds the lease.
     Answer,
-    /// That a submit brought no result: written whether or not this process holds the lease.
+    /// A submit brought no result: written whether or not this process holds the lease.
     NoResult,
     /// While this process holds the lease.
     Progress,
 }
 
-/// A job in one allocation for its worker and its watchers, until the worker changes it: thousands may wait for their polls.
+/// A job that its worker and its watchers share until the worker changes it. One allocation matters because thousands
+/// of jobs may wait for their polls.
 #[derive(Clone)]
 pub(super) struct SharedJob(Arc<Job>);
 
@@ -67,7 +68,7 @@ impl From<Job> for SharedJob {
     }
 }
 
-/// One job and the tools to carry it through its states.
+/// One job, and what takes it through its states.
 pub(super) struct Worker {
     pub(super) jobs: Jobs,
     pub(super) job: SharedJob,
@@ -100,7 +101,7 @@ impl Worker {
         if !matches!(self.job.state, State::Running { .. }) {
             self.slot = None;
         }
-        // Two records must never have the same time, so that it is clear which is the later.
+        // Two versions of a record must never have the same time, so that it is clear which is later.
         self.job.updated_at = now().max(self.job.updated_at.saturating_add(1));
         // The next process does not need to know about a failed poll.
         let only_missed = matches!(
@@ -111,7 +112,7 @@ impl Worker {
             self.job.state = before;
             return Err(Interrupted);
         }
-        // An answer that was written brings it along.
+        // Writing an answer has already read the cancel request.
         let is_known = write == Write::Answer && !self.jobs.shared.spool.has(&self.job.id);
         if matches!(before, State::Submitting { .. }) && !is_known {
             self.read_cancel_request().await;
@@ -123,7 +124,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Writes what has changed without a change of the state.
+    /// Writes a change of the job that leaves its state.
     pub(super) async fn note(&mut self) -> Step {
         self.job.updated_at = now().max(self.job.updated_at.saturating_add(1));
         let state = self.job.state.clone();
@@ -134,7 +135,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Learns whether a caller asked to cancel the job while its request was on its way.
+    /// Reads whether a caller asked to cancel the job while its request was in flight.
     pub(super) async fn read_cancel_request(&mut self) {
         let jobs = self.jobs.clone();
         if let Ok(store) = jobs.store().await
@@ -144,8 +145,9 @@ impl Worker {
         }
     }
 
-    /// Whether the job may go on. A record that cannot be written is retried; then the job goes on without it, because
-    /// the result is worth more than its record. But no request leaves without a record.
+    /// Writes the record. Returns whether the worker may continue. If the record cannot be written even after retries,
+    /// the update is spooled and the worker continues, because the result is worth more than its record. But no request
+    /// leaves without a record.
     pub(super) async fn save(&mut self, write: Write, before: &State) -> bool {
         let (jobs, id) = (self.jobs.clone(), self.job.id.clone());
         let only_polled = matches!((before, &self.job.state), (State::Running { .. }, State::Running { .. }));
@@ -155,7 +157,7 @@ impl Worker {
             let saving = pin!(self.save_thrice(write, before));
             match select(saving, pin!(sleep(PROMPTLY))).await {
                 Either::Left((saved, _)) => saved,
-                // Another process may lock the database for long, and this one may die in the meantime.
+                // Another process may lock the database for a long time, and this process may die meanwhile.
                 Either::Right(((), saving)) => {
                     if let Some(update) = update.clone() {
                         jobs.shared.spool.keep(update).await;
@@ -177,10 +179,10 @@ impl Worker {
         }
     }
 
-    /// `None` if it cannot be written.
+    /// Tries three times. `None` if the record cannot be written.
     async fn save_thrice(&mut self, write: Write, before: &State) -> Option<bool> {
         for wait in [0, 200, 1000] {
-            // A sleep of nothing lasts until the next tick of the timer, a millisecond.
+            // Even a sleep of zero waits for the timer's next tick, up to a millisecond.
             if wait > 0 {
                 sleep(Duration::from_millis(wait)).await;
             }
@@ -199,7 +201,8 @@ impl Worker {
         let store = self.jobs.store().await?;
         match write {
             Write::Answer => store.save_answer(&mut self.job).await,
-            // A caller who has cancelled it in the meantime was told that nothing leaves.
+            // A caller who cancelled the job in the meantime was told that nothing is sent, so this must find the state
+            // unchanged.
             Write::First => {
                 self.jobs.shared.spool.write_one(store, &self.job.id).await?;
                 store.replace(&self.job, before).await
@@ -239,8 +242,8 @@ impl Worker {
     }
 }
 
-/// Whether the next start would find this step out again, so that it need not wait for the disk. A task is polled again by
-/// its recorded id. A delivery is repeated from the recorded answer: the same files are there, and are kept.
+/// Whether the next start would repeat this step, so that the record need not be synced at once. A task is polled again
+/// by its recorded id. A delivery is repeated from the recorded answer: it finds the same files and keeps them.
 fn is_found_again(before: &State, after: &State) -> bool {
     matches!(
         (before, after),
@@ -250,7 +253,7 @@ fn is_found_again(before: &State, after: &State) -> bool {
 }
 
 impl Drop for Worker {
-    /// However the worker ends, the registry must not list the job any more.
+    /// However the worker ends, the registry must no longer list its job.
     fn drop(&mut self) {
         self.jobs.shared.registry.remove_own(&self.job.id, &self.wake);
     }

@@ -37,14 +37,14 @@ const REPORT: Duration = Duration::from_secs(5);
 
 /// Why audio is not on disk.
 enum Broken {
-    /// MiniMax or the connection failed. The file has what had arrived by then.
+    /// MiniMax or the connection failed. The file, if there is one, has what had arrived by then.
     Stream(ApiError, Option<Box<Saved>>),
-    /// This machine.
+    /// This machine could not write the file.
     Disk(String),
 }
 
-/// Streams audio to disk. A broken stream leaves a file named `*-incomplete`. The record says that the request has left
-/// until the stream ends, so a crash here yields `unknown`.
+/// Streams audio to disk. A broken stream leaves a file named `*-incomplete`. Until the stream ends, the record says
+/// that the request has left, so a crash here yields `unknown`.
 pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
     let Sound { stream, format, listener } = sound;
     let (mut chunks, mut listener) = (None, listener);
@@ -56,7 +56,7 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
     let written = save_stream(worker, &folder, stream, format, &mut arrived, chunks).await;
     match written {
         Ok((mut saved, end)) => {
-            // The header of the first sentence does not know the length of the others.
+            // The header came with the first sentence, so it does not have the whole length.
             let length = end.usage.as_ref().and_then(|usage| usage.get("audio_length")?.as_u64());
             saved.duration_ms = length.or(saved.duration_ms);
             let (mut usage, mut warnings) = (end.usage, Vec::new());
@@ -70,9 +70,9 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
         }
         Err(Broken::Stream(error, kept)) => {
             let came = match &kept {
-                Some(_) => format!("; {} of the sound had come and are kept in a file", size(arrived)),
+                Some(_) => format!("; {} of audio had arrived and are kept in a file", size(arrived)),
                 None if arrived > 0 => {
-                    format!("; {} of the sound had come, too little to keep", size(arrived))
+                    format!("; {} of audio had arrived, too little to keep", size(arrived))
                 }
                 None => String::new(),
             };

@@ -1,4 +1,4 @@
-//! The moment that costs money: the request leaves, once.
+//! Submitting: the step that costs money. The request leaves once.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::rate_limit::chance;
 use crate::rate_limit::{self, Permit, QueueView, Ticket};
 use crate::store::{LEASE, Purchase, Seen, State};
 
-/// How many rate-limit refusals are accepted at any time.
+/// So many tries are made despite rate-limit refusals, however long they take.
 const REFUSALS: u32 = 8;
 
-/// After this time of refusals the order fails. Nothing was bought.
+/// Further tries are made only within this time after the first refusal. Then the order fails, and nothing was bought.
 const REFUSED_FOR: Duration = Duration::from_secs(900);
 
 /// A request that is about to leave: in its queue, or with a permit.
@@ -33,7 +33,7 @@ pub(crate) struct Departure {
     permit: Option<Permit>,
     /// What is bought from the balance if the plan refuses it.
     overflow: Option<Purchase>,
-    /// When the record was begun to be written, by the monotonic clock.
+    /// When writing the record began, by the monotonic clock.
     recorded: Duration,
 }
 
@@ -59,13 +59,13 @@ fn in_line(ticket: &Ticket) -> String {
     format!("{}: {why}", State::IN_LINE)
 }
 
-/// Sends the request when it has a permit, and again only if MiniMax provably did not take it.
+/// Sends the request when it has a permit. Sends it again only if MiniMax provably did not take it.
 pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
     let Departure { mut order, mut ticket, mut permit, overflow: mut purchase, mut recorded } = departure;
     let mut jobs = worker.jobs.clone();
     let (mut tries, mut refused) = (1, None);
     if permit.is_none() && matches!(worker.job.state, State::Submitting { sent: true, .. }) {
-        // Another request was quicker. The record must not say that this one has left.
+        // Another request took the free permit. The record must not say that this request has left.
         worker.see(Seen::Held(in_line(&ticket))).await?;
     }
     loop {
@@ -131,11 +131,12 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
                 }
             };
         };
-        tracing::info!(job = worker.job.id, %error, ?pause, "not taken; it is sent again");
+        tracing::info!(job = worker.job.id, %error, ?pause, "MiniMax did not take the request; it is sent again");
         worker.job.waiting = Some(ticket.view());
         let held = worker.commit([Seen::Held(error.to_string())], Write::NoResult).await;
         if held.is_err() {
-            // Another process took this one for dead and has called the job `unknown`. A caller who read that may buy it again.
+            // Another process took this one for dead and has called the job `unknown`. A caller who has read that may
+            // buy again, so this request must not be sent again.
             return worker.commit([Seen::Failed(failure(&error))], Write::NoResult).await;
         }
         if worker.job.cancel_requested {
@@ -163,8 +164,9 @@ async fn taken(worker: &mut Worker, outcome: Outcome) -> Step {
     }
 }
 
-/// Whether the record still says that the request leaves. The record keeps the job from others for the length of a lease. If
-/// that is over before the request has left (the process was suspended, or the database was slow), it is written again.
+/// Whether the record still says that the request leaves. Each write keeps the job from other processes for the length
+/// of a lease. If that has passed before the request leaves (the process was suspended, or the database was slow), the
+/// record is written again.
 async fn is_still_ours(worker: &mut Worker, recorded: &mut Duration) -> bool {
     let lease = Duration::from_millis(LEASE.unsigned_abs());
     while clock::monotonic().saturating_sub(*recorded) > lease {
@@ -197,8 +199,8 @@ async fn wait_for_permit(
     Ok(permit)
 }
 
-/// How long to wait before queueing again; `None` to give up. After a rate-limit refusal the queue itself knows how
-/// long to wait.
+/// How long to wait before queueing again; `None` to give up. After a rate-limit refusal, the queue itself makes the
+/// request wait.
 fn again(error: &ApiError, tries: u32, refused: &mut Option<Instant>) -> Option<Duration> {
     if error.class() != Class::Rate {
         return retry::pause(Nature::Paid, error, tries, chance());

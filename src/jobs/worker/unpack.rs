@@ -12,7 +12,7 @@ use crate::media::subtitle::{self, SubtitleFormat};
 use crate::media::{self, Kind, Limits};
 use crate::store::{JobFile, OnDisk, Wrapped};
 
-/// The largest subtitle file that is read, in bytes. A million characters have some megabytes.
+/// The largest subtitle file that is read, in bytes. Subtitles for a million characters take a few megabytes.
 const CUES_MAX: u64 = 64 * 1024 * 1024;
 /// The largest metadata file of an archive, in bytes.
 const EXTRA_MAX: u64 = 64 * 1024;
@@ -34,8 +34,8 @@ pub(super) async fn subtitles(
     Ok(Arrived::one(complete))
 }
 
-/// Downloads an archive and saves what was ordered: audio in the format of the order, and subtitles. All of it or an
-/// error; saving twice gives the same file.
+/// Downloads an archive and saves what was ordered: audio in the format of the order, and subtitles. Saves all of it or
+/// returns an error; saving twice gives the same files.
 pub(super) async fn unpack(
     fetch: &Fetch<'_>,
     file: &JobFile,
@@ -67,7 +67,7 @@ pub(super) async fn unpack(
         let saved: OnDisk = archive.save(sound, folder, &name, &expect).await?.into();
         let mime_type = saved.mime_type.clone();
         arrived.files.push(JobFile { name: inside, mime_type, saved: Some(saved), ..JobFile::default() });
-        // Its companions have its name, or there is only one audio file.
+        // Files that belong to this audio file have its name. A single audio file owns them all.
         let beside = archive
             .entries()
             .iter()
@@ -114,7 +114,7 @@ fn extension(format: &str) -> &'static str {
     }
 }
 
-/// Saves subtitles as `wanted`, or unchanged and with a note if they cannot be read.
+/// Saves subtitles in the `wanted` format. If they cannot be read, saves them unchanged, with a note.
 async fn save_cues(
     json: &[u8],
     wanted: Option<SubtitleFormat>,

@@ -6,7 +6,7 @@ use crate::jobs::Cost;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bill<'a> {
     pub(crate) tool: &'static str,
-    /// What the person is asked, without price and question mark, such as `Make this video`.
+    /// The question to the person, without price and question mark, such as `Make this video`.
     pub(crate) question: &'static str,
     pub(crate) model: &'a str,
     /// The caller's words.

@@ -70,8 +70,8 @@ impl Budget {
         budgets != Budgets::default() || self.caller.budget_day.is_some()
     }
 
-    /// The cost that is counted against budgets: the table's price, or else the user's own price for a call of the tool.
-    /// For a plan's key it is the list price. Where the server has two keys, the basis says which one pays.
+    /// The cost that counts against budgets: the table's price, or else the user's own price for a call of the tool.
+    /// For a plan's key it is the list price. If the server has two keys, the basis says which one pays.
     pub(crate) fn counted(&self, tool: &str, mut cost: Cost) -> Cost {
         if cost.ceiling().is_none() {
             cost.most = offer().each(tool).in_currency(cost.currency);
@@ -105,7 +105,7 @@ impl Budget {
         self.consent.obtain(&Bill { cost: &cost, ..*bill }, call).await
     }
 
-    /// What one more call may cost; `None` without a limit. The price above which a person is asked does not count.
+    /// What one more call may cost; `None` without a limit. The price above which a person is asked is not a limit.
     pub(crate) async fn room(&self) -> Result<Option<Room>, ToolError> {
         let (principal, allowance) = (&self.caller.principal, self.caller.budget_day);
         let left = self.jobs.left(principal, allowance, self.config.currency()).await?;
@@ -159,7 +159,7 @@ impl Budget {
         }
     }
 
-    /// Turns a refused purchase into words for the model and for the person who set the limits.
+    /// The error for a refused purchase, worded for the model and for the person who set the limits.
     pub(crate) fn refused(&self, tool: &str, basis: Option<&str>, error: NotBought) -> ToolError {
         let currency = self.config.currency();
         match error {
@@ -243,8 +243,8 @@ pub(crate) fn held_words(spent: &Spent) -> String {
     if parts.is_empty() { String::new() } else { format!(" (including {})", parts.join(", ")) }
 }
 
-/// Refuses a call that was cancelled. The last check before a purchase: inputs are uploaded and read before it, and the
-/// person is asked.
+/// Refuses a call that was cancelled. This is the last check before a purchase, because reading inputs, uploading them
+/// and asking a person all take time.
 pub(crate) fn still_wanted(call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
     if call.ct.is_cancelled() { Err(ToolError::Cancelled) } else { Ok(()) }
 }
@@ -252,7 +252,7 @@ pub(crate) fn still_wanted(call: &RequestContext<RoleServer>) -> Result<(), Tool
 /// Added to the basis of a price that a plan pays.
 const BY_PLAN: &str = "the key is a plan's, and the list price is what is counted";
 
-/// Ends a reservation in the way in which its request ended.
+/// Ends a reservation as its request ended.
 pub(crate) async fn ended<T>(
     held: Reservation,
     result: Result<T, ApiError>,

@@ -2,7 +2,7 @@
 //!
 //! Up to 2025-11-25 the server asks while the call waits. From 2026-07-28 on it answers that it needs input, and the
 //! client calls again with the person's answer and the sealed question. The seal proves that this server asked the
-//! question, and about this very call; without it nothing in the question is trusted.
+//! question, and about exactly this call. Without a valid seal nothing in the question is trusted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,7 +31,7 @@ use crate::money::Money;
 use crate::result::job_view::ASK_USER;
 use crate::telemetry;
 
-/// The name of the question among those of a call, and of the field that answers it.
+/// The name of the question among the input requests of a call, and the name of the field with the answer.
 const ASKED: &str = "confirm";
 const FIELD: &str = "buy";
 
@@ -46,7 +46,7 @@ pub(crate) struct Answers(Arc<Mutex<Dialogue>>);
 struct Dialogue {
     responses: Option<InputResponses>,
     state: Option<String>,
-    /// What the call returns instead of a result.
+    /// The question that the call returns instead of a result.
     question: Option<InputRequiredResult>,
     /// The consent that a person gave in this call.
     consent: Option<Given>,
@@ -74,7 +74,7 @@ impl Answers {
     }
 }
 
-/// The sealed question that a client brings back.
+/// The sealed question, which the client returns with the answer.
 #[derive(Debug, Serialize, Deserialize)]
 struct SealedQuestion {
     /// The price that was asked about, in millionths of the account's currency.
@@ -123,7 +123,7 @@ impl Consent {
         }
         let able = call.client_capabilities().and_then(|can| can.elicitation);
         let able = able.filter(|_| Revision::of(call).knows(Feature::Elicitation));
-        // A client that names no kind of question takes forms.
+        // A client that declares no kind of question supports forms.
         if !able.is_some_and(|able| able.form.is_some() || able.url.is_none()) {
             return Err(self.cannot_ask(bill));
         }
@@ -160,7 +160,7 @@ impl Consent {
         }
     }
 
-    /// Reads the answer that the call brought, or has the client ask for one.
+    /// Reads the answer that the call brought. If there is none, makes the client ask.
     async fn read_answer(
         &self,
         bill: &Bill<'_>,
@@ -174,7 +174,7 @@ impl Consent {
         if let Some(state) = state {
             let sealed_question: SealedQuestion =
                 codec.open_json_with(&state, &bound).map_err(|error| unsealed(&error))?;
-            // If the price has risen since, the person is asked again.
+            // If the price has risen since then, the person is asked again.
             if covers(self.price_of(&sealed_question), bill.cost.ceiling()) {
                 let answer = responses.and_then(|mut all| all.remove(ASKED)).unwrap_or_default();
                 let answer: ElicitResult = serde_json::from_value(answer)
@@ -277,7 +277,7 @@ fn asks(bill: &Bill<'_>, spent: Option<&str>) -> String {
     format!("{}{price} {}.", bill.question, parts.join(" · "))
 }
 
-/// A model without its maker's name. One that the tables do not know is the caller's text, so it is quoted.
+/// A model without its maker's name. A name that the tables do not know is the caller's text, so it is quoted.
 fn model_words(model: &str) -> String {
     if model.is_empty() {
         String::new()

@@ -32,8 +32,8 @@ use output::OutputFolder;
 /// How long an asynchronous call waits for MiniMax to accept the order, which usually takes a second or two.
 const SUBMIT: Duration = Duration::from_secs(30);
 
-/// As [`SUBMIT`], for an order that MiniMax answers with its result. Only a refusal can come so soon, and calls that follow
-/// each other are not held up.
+/// As [`SUBMIT`], for an order that MiniMax answers with its result. Only a refusal comes this soon, and a longer wait
+/// would only delay the next call.
 const REFUSAL: Duration = Duration::from_millis(50);
 
 /// What every tool that costs money takes besides its own parameters.
@@ -61,8 +61,8 @@ pub(crate) fn forty_five() -> u32 {
 }
 
 impl JobOptions {
-    /// How long the call waits, and for what: without patience until MiniMax has taken or refused the order, or else for
-    /// the end.
+    /// How long the call waits, and for what: an asynchronous call until MiniMax has taken or refused the order, any
+    /// other call until the job has ended.
     pub(crate) fn patience(&self, is_task: bool) -> (Duration, fn(&Job) -> bool) {
         if self.async_mode || self.wait_seconds == 0 {
             return if is_task {
@@ -80,7 +80,7 @@ pub(crate) struct Draft {
     pub(crate) order: Box<dyn Order>,
     pub(crate) model: String,
     pub(crate) prompt: String,
-    /// What a person is asked; see [`Bill::question`].
+    /// The question to a person; see [`Bill::question`].
     pub(crate) question: &'static str,
     /// Size, length and number, in words.
     pub(crate) details: String,
@@ -125,7 +125,7 @@ impl Checkout {
         }
     }
 
-    /// Refuses a call while a setting is wrong. A tool must not write a file that such a setting names.
+    /// Refuses a call while a setting is wrong, so that no tool writes a file that a wrong setting names.
     pub(crate) fn configured(&self) -> Result<(), ToolError> {
         let problems = &self.config.problems;
         if problems.is_empty() { Ok(()) } else { Err(ToolError::Config(problems.clone())) }
@@ -182,7 +182,8 @@ impl Checkout {
         })
     }
 
-    /// Cancels the job of a call that was cancelled while the order waited in its queue. An order that has left goes on.
+    /// Cancels the job of a call that was cancelled while the order waited in its queue. An order that has left
+    /// continues.
     async fn withdraw(&self, job: Arc<Job>, call: &RequestContext<RoleServer>) -> Arc<Job> {
         if !is_withdrawn(call, &self.caller) || !matches!(job.state, State::Submitting { sent: false, .. }) {
             return job;
@@ -191,7 +192,7 @@ impl Checkout {
             Ok(Some(withdrawn)) => Arc::new(withdrawn),
             Ok(None) => job,
             Err(error) => {
-                tracing::warn!(job = job.id, %error, "a cancelled call's order was not withdrawn");
+                tracing::warn!(job = job.id, %error, "the job of a cancelled call could not be cancelled");
                 job
             }
         }
@@ -220,7 +221,7 @@ impl Checkout {
     }
 }
 
-/// Whether the client has cancelled the call. A caller whose connection has ended has not.
+/// Whether the client has cancelled the call. The end of its connection does not count as that.
 fn is_withdrawn(call: &RequestContext<RoleServer>, caller: &Caller) -> bool {
     let connected = match call.extensions.get::<Connection>() {
         Some(Connection(ended)) => !ended.is_cancelled(),

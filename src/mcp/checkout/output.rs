@@ -17,7 +17,7 @@ pub(crate) struct OutputFolder {
     config: Arc<Config>,
     caller: Arc<Caller>,
     folders: AllowedFolders,
-    /// Takes the place of the folders for results.
+    /// If set, results go here instead of into folders.
     bucket: Option<Bucket>,
 }
 
@@ -31,8 +31,8 @@ impl OutputFolder {
         Self { config, caller, folders, bucket }
     }
 
-    /// Where a job's files go: a folder or the URL of the bucket; `None` if results are links only. With `least` it is proven to
-    /// take files, and a folder to have so many free bytes.
+    /// Where a job's files go: a folder or the URL of the bucket; `None` if results are only links. With `least`,
+    /// checks that it can be written, and that a folder has this many free bytes.
     pub(crate) async fn find(
         &self,
         requested: Option<&str>,
@@ -86,7 +86,7 @@ impl OutputFolder {
         }
         let (base, roots) = (self.config.base_path.clone(), Arc::clone(self.folders.roots()));
         let wanted = requested.map(str::to_owned);
-        // On one thread, because each change of threads costs a call as much as all of this.
+        // In one blocking task, because each switch to another thread costs as much time as all of this.
         let finding = tokio::task::spawn_blocking(move || {
             let folder = download::folder(&base, wanted.as_deref(), &roots)?;
             if let Some(least) = least {
@@ -100,7 +100,7 @@ impl OutputFolder {
         found.map(Some).map_err(|problem| unusable(requested, &problem))
     }
 
-    /// The path that a requested folder means. Only for finding out whether it is allowed.
+    /// The path of a requested folder, only to find out whether it is allowed.
     fn named(&self, wanted: &str) -> PathBuf {
         match wanted.trim().strip_prefix("~/") {
             Some(rest) => self.config.home.join(rest),
@@ -108,7 +108,7 @@ impl OutputFolder {
         }
     }
 
-    /// The folder for a result that has to be a file of this machine, also where results are links or objects otherwise.
+    /// The folder for a result that has to be a file on this machine, even if other results are links or objects.
     pub(crate) async fn for_file(&self, requested: Option<&str>) -> Result<PathBuf, ToolError> {
         let base = self.config.base_path.display().to_string();
         let folder = self.in_folder(Some(requested.unwrap_or(&base)), Some(0)).await?;

@@ -1,4 +1,4 @@
-//! Media inputs: turns whatever a model gives into what an endpoint takes.
+//! Media inputs: turns what a model gives into what an endpoint takes.
 
 pub(crate) mod ownership;
 pub(crate) mod source;
@@ -28,14 +28,15 @@ use work_permits::CallerWork;
 pub(crate) struct Takes {
     /// Types and sizes, from the endpoint's documentation.
     pub(crate) limits: Limits,
-    /// Whether `mm_file://ID` may be given, and the purpose to upload for where a file is large.
+    /// The purpose of uploads, if the endpoint takes them: then `mm_file://ID` may be given, and large files are
+    /// uploaded.
     pub(crate) uploads: Option<&'static str>,
 }
 
 /// Larger inputs are uploaded if the endpoint takes uploads, because base64 makes a request a third larger.
 const UPLOAD_ABOVE: u64 = 4 * 1024 * 1024;
 
-/// Everything that some model can look at.
+/// Every type that some model can view.
 const SEEN: Limits = Limits::new(
     &[
         "image/jpeg",
@@ -127,7 +128,7 @@ impl Inputs {
         Ok(Some(url.trim().to_owned()))
     }
 
-    /// The playing time of an input in seconds, if it is known without fetching anything.
+    /// The duration of an input in seconds, if it is known without fetching anything.
     pub(crate) async fn length_of(&self, text: &str, limits: &Limits) -> Option<f64> {
         let path = match self.sources.reference("", text).await.ok()? {
             Reference::Data(blob) => return blob.duration_ms.map(seconds),
@@ -138,7 +139,7 @@ impl Inputs {
         self.sources.opened("", path, limits).await.ok()?.duration_ms.map(seconds)
     }
 
-    /// Whether a media input is an image or a video: by its content if it is here, or else by its name.
+    /// Whether a media input is an image or a video: by its content if it can be read here, or else by its name.
     pub(crate) async fn kind_of(&self, field: &str, text: &str) -> Result<media::Kind, ToolError> {
         let named = |link: &str| {
             let path = link.split(['?', '#']).next().unwrap_or_default().to_lowercase();
@@ -236,7 +237,7 @@ impl Inputs {
         }))
     }
 
-    /// Uploads a checked input, unless MiniMax has it already. Free.
+    /// Uploads a checked input, unless MiniMax already has it. Free.
     pub(crate) async fn upload_checked(
         &self,
         purpose: &str,
@@ -251,7 +252,7 @@ impl Inputs {
         }
     }
 
-    /// Reads the argument `field` whole, or gives the id of a file that MiniMax has already.
+    /// Reads all of the argument `field`, or returns the id of a file that MiniMax already has.
     pub(crate) async fn load(&self, field: &str, text: &str, limits: &Limits) -> Result<Given, ToolError> {
         Ok(match self.sources.find(field, text).await? {
             Source::Uploaded(file_id) => Given::Uploaded(file_id),
@@ -259,7 +260,7 @@ impl Inputs {
         })
     }
 
-    /// Opens the argument `field` for playing it here.
+    /// Opens the argument `field`, to play it on this machine.
     pub(crate) async fn playable(
         &self,
         field: &str,
@@ -292,7 +293,7 @@ impl Inputs {
                 let whole = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
                 api.upload(&upload, whole).await?
             }
-            // Only as many bytes as were checked, in case the file grows.
+            // Sends only the bytes that were checked, in case the file grows.
             file @ Content::Disk(_) => {
                 api.upload(&upload, media::Source::of(file, bytes).await.chunks()).await?
             }
@@ -303,7 +304,7 @@ impl Inputs {
         Ok(sent)
     }
 
-    /// Encodes a blob as a data URL, on a blocking thread: base64 of some megabytes would hold up other tasks.
+    /// Encodes a blob as a data URL, on a blocking thread: encoding several megabytes would delay other tasks.
     pub(crate) async fn encoded(&self, field: &str, blob: Blob) -> Result<String, ToolError> {
         self.work.on_input(field, move || blob.data_uri()).await
     }

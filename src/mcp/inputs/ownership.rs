@@ -1,8 +1,8 @@
 //! Which files, tasks and voices at MiniMax a caller may see and use.
 //!
-//! An account's files, tasks and voices are common to all of its callers at MiniMax. Here a caller over HTTP has those
-//! that the records name as theirs. What the records do not name (made elsewhere, or by a request whose answer was lost)
-//! belongs to the account's owner.
+//! At MiniMax, all callers share the files, tasks and voices of an account. Here, a caller over HTTP has only those
+//! that the records name as the caller's. Those that are not in the records (made elsewhere, or by a request whose
+//! answer was lost) belong to the account's owner.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::mcp::caller_key::Payer;
 use crate::mcp::error::ToolError;
 use crate::rate_limit::group;
 
-/// System voices have spaces and brackets in their ids, and none is nearly as long.
+/// The longest voice id that is looked up, in bytes. No system voice has nearly as long an id.
 const LONGEST_VOICE: usize = 256;
 
 /// What one caller may see and use.
@@ -34,7 +34,7 @@ impl Ownership {
         Self { config, caller, payer, jobs }
     }
 
-    /// Whether this caller owns what the account has at MiniMax and the records do not name.
+    /// Whether this caller owns the ids of the account that are not in the records.
     pub(crate) async fn has_whole_account(&self) -> Result<bool, ToolError> {
         let principal = &self.caller.principal;
         // A caller who brings a key owns its account.
@@ -52,7 +52,7 @@ impl Ownership {
         mut items: Vec<T>,
         id: impl Fn(&T) -> &str,
     ) -> Result<Vec<T>, ToolError> {
-        // The person who started the server has the key, and with it everything.
+        // The person who started the server has the key, and so may see everything.
         if !self.caller.remote || items.is_empty() {
             return Ok(items);
         }
@@ -72,16 +72,16 @@ impl Ownership {
         Ok(!self.visible(kind, vec![id], |id| id).await?.is_empty())
     }
 
-    /// Refuses a file that is not this caller's in the words for one that does not exist.
+    /// Refuses a file that is not this caller's, with the error for a file that does not exist.
     pub(crate) async fn check_file(&self, field: &str, id: u64) -> Result<(), ToolError> {
         if self.may_use(RemoteKind::File, &id.to_string()).await? {
             return Ok(());
         }
-        let problem = "is a file that is not there; list_files shows those that are";
+        let problem = "is a file that does not exist; list_files shows the existing files";
         Err(ToolError::argument(field, problem))
     }
 
-    /// Refuses a voice that is neither MiniMax's nor this caller's. The server's default voice is foreverybody.
+    /// Refuses a voice that is neither MiniMax's nor this caller's. All callers may use the server's default voice.
     pub(crate) async fn check_voice(&self, field: &str, id: &str) -> Result<(), ToolError> {
         let id = id.trim();
         let is_common = voices().get(id).is_some() || self.config.defaults.voice_id.as_deref() == Some(id);
@@ -92,7 +92,7 @@ impl Ownership {
         if is_plain && (self.may_use(RemoteKind::Voice, id).await? || self.is_system_voice(id).await?) {
             return Ok(());
         }
-        let problem = "is a voice that is not there; list_voices shows those that are";
+        let problem = "is a voice that does not exist; list_voices shows the existing voices";
         Err(ToolError::argument(field, problem))
     }
 

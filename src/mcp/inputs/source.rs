@@ -1,4 +1,4 @@
-//! Where a media input is, after the names of uploads and of earlier results have been resolved.
+//! Finds where a media input is: resolves the names of uploads and of earlier results.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,9 +33,9 @@ pub(crate) enum Source {
     Link(String),
     /// A link that MiniMax gave for an earlier result.
     Made(String),
-    /// Content of the call itself.
+    /// Content that came with the call.
     Data(Blob),
-    /// A file of this machine, which the roots check when it is read.
+    /// A file on this machine. Whether its folder is allowed is checked when it is read.
     Path(PathBuf),
 }
 
@@ -114,7 +114,7 @@ impl Sources {
         }
     }
 
-    /// The path of a file that this caller has handed in; `None` for a text that names none.
+    /// The path of a file that this caller has uploaded; `None` for a text that names no upload.
     async fn uploaded(&self, field: &str, text: &str) -> Result<Option<PathBuf>, ToolError> {
         let Some((id, name)) = media::handed_in(text) else { return Ok(None) };
         let found = self.uploads.find(&self.caller.principal, id, name).await;
@@ -122,13 +122,15 @@ impl Sources {
         let problem = || {
             let url = self.uploads.url().filter(|_| self.caller.remote);
             let again = url.map(|url| format!("; POST it to {url} again")).unwrap_or_default();
-            format!("names a file that is not here: uploads are kept for a while only{again}")
+            format!(
+                "names an upload that is not here: this server keeps uploads only for a limited time{again}"
+            )
         };
         found.map(Some).ok_or_else(|| ToolError::argument(field, problem()))
     }
 
-    /// The file of an earlier job whose path, as its result shows it, is this address in the bucket. `None` for a text that is no
-    /// address in it.
+    /// The file of an earlier job that this URL in the bucket names. Results show it as the file's path. `None` for any
+    /// other text.
     async fn in_bucket(&self, field: &str, text: &str) -> Result<Option<Reference>, ToolError> {
         let Some(bucket) = self.jobs.bucket() else { return Ok(None) };
         let Some(key) = text.strip_prefix(&bucket.url_of("")) else { return Ok(None) };
@@ -146,7 +148,10 @@ impl Sources {
             Some(Reference::Made { job: job.id.clone(), name: file.name.clone() })
         });
         made.map(Some).ok_or_else(|| {
-            ToolError::argument(field, "is not the file of an earlier job; list_jobs shows those that are")
+            ToolError::argument(
+                field,
+                "is not the file of an earlier job; list_jobs shows the jobs with their files",
+            )
         })
     }
 
@@ -155,7 +160,7 @@ impl Sources {
         if path.contains(char::is_control) {
             return Err(ToolError::argument(
                 field,
-                "contains a control character, which no path of a file has",
+                "contains a control character, which no path may contain",
             ));
         }
         match self.folders.project().await {
@@ -164,7 +169,7 @@ impl Sources {
         }
     }
 
-    /// Why a file of this machine cannot be read. Remote callers are not told its path.
+    /// The error for a file on this machine that cannot be read. Remote callers do not learn its path.
     pub(crate) fn unread(&self, field: &str, problem: &InputProblem) -> ToolError {
         let hidden = self.caller.remote && problem.names_a_path();
         let words = || "can no longer be read on the server; give it again".to_owned();
@@ -182,7 +187,7 @@ impl Sources {
         ToolError::argument(field, problem)
     }
 
-    /// How a remote caller hands a file in. `None` if this caller cannot.
+    /// How a remote caller uploads a file to this server. `None` if this caller cannot.
     fn how_to_hand_in(&self) -> Option<String> {
         let url = self.uploads.url().filter(|_| self.caller.remote)?;
         Some(format!(
@@ -214,7 +219,7 @@ impl Sources {
         ToolError::argument(field, format!("cannot be fetched: {log_in}. Let the user {instead}"))
     }
 
-    /// The error for a link that the guard refuses. A file of a private network can still be handed in.
+    /// The error for a link that the guard refuses. The user can still upload a file from a private network.
     pub(crate) fn unreachable(&self, field: &str, refused: &Refused) -> ToolError {
         let instead = match refused {
             Refused::LocalName(_) | Refused::Address(_) => format!(", or let the user {}", self.by_hand()),
@@ -223,7 +228,7 @@ impl Sources {
         ToolError::argument(field, format!("cannot be fetched: the link {refused}{instead}"))
     }
 
-    /// How the user gives a file whose link only the user can open.
+    /// What the user can do with a file whose link only the user can open.
     fn by_hand(&self) -> String {
         match self.how_to_hand_in() {
             Some(how) => format!("download it and hand it in: {how}"),
@@ -297,7 +302,7 @@ impl Sources {
         Ok(Local { path: saved.path, roots, _fetched: Some(dir) })
     }
 
-    /// Opens a file of this machine and checks it.
+    /// Opens a file on this machine and checks it.
     pub(crate) async fn opened(
         &self,
         field: &str,
@@ -309,14 +314,14 @@ impl Sources {
         opened.map_err(|problem| self.unread(field, &problem))
     }
 
-    /// Reads a file of this machine whole.
+    /// Reads a whole file on this machine.
     pub(crate) async fn loaded(&self, field: &str, path: &Path, limits: &Limits) -> Result<Blob, ToolError> {
         let _reading = self.work.input_permit().await?;
         let blob = media::load(path, &self.roots(), limits).await;
         blob.map_err(|problem| self.unread(field, &problem))
     }
 
-    /// A file of this machine, in place.
+    /// A file on this machine, where it is.
     pub(crate) fn at(&self, path: PathBuf) -> Local {
         Local { path, roots: self.roots(), _fetched: None }
     }
@@ -334,15 +339,15 @@ impl Sources {
         self.config.data_dir.join(FETCHED).join(media::key_of(&self.caller.principal))
     }
 
-    /// Whether a path is that of a copy of an object, which is of no use to a caller.
+    /// Whether a path leads to a copy of an object. Such a path is of no use to a caller, because copies are removed.
     pub(crate) fn is_copy(&self, path: &Path) -> bool {
         self.jobs.bucket().is_some() && path.starts_with(self.fetched_folder())
     }
 
-    /// Copies an object to the disk of this machine. `None` if it is not in the bucket any more.
+    /// Copies an object to the disk of this machine. `None` if it is no longer in the bucket.
     async fn copied(&self, job: &str, saved: &OnDisk, object: &Object) -> Result<Option<PathBuf>, ToolError> {
         let Some(bucket) = self.jobs.bucket() else {
-            let problem = "it is in a bucket, and MINIMAX_FILES_URL is not set";
+            let problem = "the file is in a bucket, and MINIMAX_FILES_URL is not set";
             return Err(ToolError::Transfer(problem.to_owned()));
         };
         let _fetching = self.work.link_permit().await?;
@@ -368,7 +373,7 @@ impl Sources {
         let wrong = |problem: String| ToolError::argument(field, problem);
         let Some(job) = self.jobs.get(&self.caller.principal, id).await? else {
             return Err(wrong(format!(
-                "names the job {id}, which is not there; list_jobs shows those that are"
+                "names the job {id}, which does not exist; list_jobs shows the existing jobs"
             )));
         };
         let Some(file) = job.files.iter().find(|file| file.name == name) else {
@@ -397,13 +402,13 @@ impl Sources {
                 Ok(Err(url.clone()))
             }
             _ => Err(wrong(format!(
-                "names the file {name}, which is no longer on disk, and its link has ended"
+                "names the file {name}, which is no longer on disk, and whose link has expired"
             ))),
         }
     }
 }
 
-/// The ending of a link's path: `mp4` of `https://host/a/clip.mp4?Expires=1`; empty if there is none.
+/// The extension in a link's path: `mp4` for `https://host/a/clip.mp4?Expires=1`; empty if there is none.
 pub(crate) fn link_extension(link: &str) -> &str {
     let path = link.split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
@@ -411,8 +416,8 @@ pub(crate) fn link_extension(link: &str) -> &str {
     if ending.len() <= 5 && ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) { ending } else { "" }
 }
 
-/// The longest time for fetching an input: enough for half a gigabyte on a slow connection, and an end to servers that
-/// trickle.
+/// The longest time to fetch an input: enough for half a gigabyte on a slow connection, and a limit for servers that
+/// send slowly on purpose.
 const PATIENCE: Duration = Duration::from_mins(30);
 
 /// Gives up on a download after [`PATIENCE`].
@@ -420,7 +425,7 @@ pub(crate) async fn in_time<T>(
     fetching: impl Future<Output = Result<T, FetchProblem>>,
 ) -> Result<T, FetchProblem> {
     let late = || FetchProblem::Transient {
-        reason: format!("it did not end within {} minutes", PATIENCE.as_secs() / 60),
+        reason: format!("the transfer did not end within {} minutes", PATIENCE.as_secs() / 60),
         retry_after: None,
     };
     tokio::time::timeout(PATIENCE, fetching).await.unwrap_or_else(|_| Err(late()))

@@ -1,9 +1,9 @@
 //! Permits for work on media that keeps a core or a blocking thread busy.
 //!
-//! A few bytes can cause a second of work: an image that decompresses, a text that is scanned. Blocking threads are
-//! shared by all callers, and records and files need them too, so no work waits on one. A caller has a few places,
-//! running and waiting together, and more calls are refused at once. Waiting happens in tasks, before a thread is taken,
-//! and in a queue for each caller, so that one caller's calls do not delay another's.
+//! A few bytes can cause a second of work: an image is decompressed, a text is scanned. All callers share the blocking
+//! threads, and records and files need them too, so no work may wait on one. A caller has a few places for running and
+//! waiting calls together, and more calls are refused at once. Calls wait in tasks, before they take a thread, and each
+//! caller has its own queue, so that one caller's calls do not delay another's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,14 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::mcp::caller::Caller;
 use crate::mcp::error::ToolError;
 
-/// How much of one kind of work there may be at a time.
+/// How many calls may do one kind of work at a time.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
-    /// Running, of all callers.
+    /// Running calls of all callers.
     all: usize,
-    /// Running, of one caller.
+    /// Running calls of one caller.
     each: usize,
-    /// Running and waiting, of one caller.
+    /// Running and waiting calls of one caller.
     places: usize,
 }
 
@@ -52,7 +52,7 @@ impl Default for WorkPermits {
 struct Permits {
     bounds: Bounds,
     all: Arc<Semaphore>,
-    /// By caller. Unused queues are dropped. The lock is held only for looking a queue up.
+    /// By caller. Unused queues are dropped. The lock is held only to look up a queue.
     callers: Mutex<HashMap<String, Weak<Queue>>>,
 }
 
@@ -66,7 +66,7 @@ struct Queue {
 #[derive(Debug, PartialEq, Eq)]
 struct Full;
 
-/// A place among a caller's calls. Dropping it frees it.
+/// A place among a caller's calls. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Place {
     queue: Arc<Queue>,
@@ -87,7 +87,7 @@ impl Permits {
         Self { bounds, all: Arc::new(Semaphore::new(bounds.all)), callers: Mutex::default() }
     }
 
-    /// A place for a call of `caller`, at once or not at all.
+    /// A place for a call of `caller`, without waiting.
     fn enter(&self, caller: &str) -> Result<Place, Full> {
         let queue = self.queue(caller);
         let place = Arc::clone(&queue.places).try_acquire_owned().map_err(|_| Full)?;
@@ -95,7 +95,7 @@ impl Permits {
     }
 
     fn queue(&self, caller: &str) -> Arc<Queue> {
-        // A panic elsewhere leaves the queues valid.
+        // The queues stay usable after a panic elsewhere.
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = callers.get(caller).and_then(Weak::upgrade) {
             return queue;
@@ -110,7 +110,8 @@ impl Permits {
 }
 
 impl Place {
-    /// Waits for the permit: behind the caller's own calls first, so that each caller has few in the common queue.
+    /// Waits for the permit, first behind the caller's own calls, so that each caller has few calls in the common
+    /// queue.
     pub(crate) async fn permit(self) -> WorkPermit {
         // The semaphores are never closed; without a permit the work would still be bounded by the places.
         let running = Arc::clone(&self.queue.running).acquire_owned().await.ok();
@@ -131,7 +132,7 @@ impl CallerWork {
         Self { permits, caller }
     }
 
-    /// A place among this caller's pictures. Taken before anything is read for one.
+    /// A place among this caller's pictures. Take it before reading anything for a picture.
     pub(crate) fn picture_place(&self) -> Result<Place, ToolError> {
         self.place(&self.permits.pictures)
     }
@@ -152,7 +153,7 @@ impl CallerWork {
             .map_err(|Full| ToolError::Busy { places: permits.bounds.places })
     }
 
-    /// Works on an input on a blocking thread, when its turn comes.
+    /// Works on an input on a blocking thread, once there is a permit.
     pub(crate) async fn on_input<T: Send + 'static>(
         &self,
         field: &str,
@@ -163,7 +164,7 @@ impl CallerWork {
     }
 }
 
-/// Runs `work` on a blocking thread and keeps the permit to its end; `None` if it was stopped.
+/// Runs `work` on a blocking thread and keeps the permit until it ends; `None` if it panicked or was stopped.
 pub(crate) async fn run<T: Send + 'static>(
     permit: WorkPermit,
     work: impl FnOnce() -> T + Send + 'static,

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_tell_is_taken_for_whole() {
+    fn a_format_that_does_not_say_its_length_counts_as_complete() {
         assert!(whole(b"\xff\xfb\x90d", "audio/mpeg"));
         let unknown = [b"RIFF\xff\xff\xff\xff".as_slice(), b"WAVE"].concat();
         assert!(whole(&unknown, "audio/wav"));

@@ -1,20 +1,21 @@
-//! Keeps results below 64 KiB, because clients cut off longer ones.
+//! Keeps results below 64 KiB, because clients cut off longer results.
 
 use super::{FileView, JobView};
 use crate::telemetry;
 
 /// The most characters of a name.
 const NAME: usize = 256;
-/// The most bytes of the files, each of which appears as structure, as lines and as a link.
+/// The most bytes of the files. Each file appears in the structured content, in the lines and as a link.
 const FILES: usize = 16 * 1024;
-/// The most bytes of a text, by the bytes of the files beside it. It appears in the structured content and in the lines.
+/// The most bytes of a text, by the bytes of the files beside it. The text appears in the structured content and in the
+/// lines.
 const TEXT: [(usize, usize); 3] = [(0, 25 * 1024), (4 * 1024, 17 * 1024), (FILES, 3 * 1024)];
 const USAGE: usize = 2 * 1024;
 const WARNINGS: usize = 8;
 const SENTENCE: usize = 400;
 
 impl JobView {
-    /// Cuts what is too long, with a warning.
+    /// Cuts parts that are too long, with a warning.
     #[must_use]
     pub(crate) fn bounded(mut self) -> Self {
         self.model = self.model.map(|model| telemetry::display(&model, NAME));
@@ -56,12 +57,12 @@ impl JobView {
     }
 }
 
-/// Bytes of a file's structure, of which its lines and its link repeat most.
+/// The bytes of a file's structured content, most of which its lines and its link repeat.
 fn size(file: &FileView) -> usize {
     serde_json::to_string(file).map_or(0, |file| file.len())
 }
 
-/// Cuts a text to `most` bytes of JSON. Tells whether it was longer.
+/// Cuts a text to `most` bytes of JSON. Returns whether it was longer.
 pub(super) fn shorten(text: &mut String, most: usize) -> bool {
     let mut bytes = 0_usize;
     let cut = text.char_indices().find(|(_, letter)| {
@@ -93,7 +94,7 @@ pub(super) mod tests {
         }
     }
 
-    /// A job with more of everything than a result may have.
+    /// A job that exceeds every bound of a result.
     pub(in super::super) fn large(text: &str) -> JobView {
         let file = || FileView {
             uri: format!("minimax://files/job/{}", "n".repeat(200)),
@@ -120,7 +121,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_view_of_whatever_a_job_has_come_to_is_below_64_kib() {
+    fn the_view_of_any_job_is_below_64_kib() {
         for text in ["x", "你", "\"\n"] {
             let view = large(text);
             let whole = sent(view);

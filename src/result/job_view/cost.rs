@@ -1,4 +1,4 @@
-//! What a call costs, as structure and in words.
+//! What a call costs, as structured content and in words.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -38,7 +38,7 @@ impl CostView {
             (None, estimated) => {
                 let amount = match estimated.map(Money::tag) {
                     None => "unknown".to_owned(),
-                    // As in "<$0.0001", which is not exact anyway.
+                    // "<$0.0001" needs no "about".
                     Some(tag) if tag.starts_with('<') => tag,
                     Some(tag) => format!("about {tag}"),
                 };
@@ -49,7 +49,7 @@ impl CostView {
         format!("{COST}{amount}{basis}")
     }
 
-    /// How an amount was calculated. The price that it begins with is left out if it is the amount.
+    /// How an amount was calculated. If the basis begins with the amount itself, that is left out.
     fn explained(&self, basis: &str, amount: Option<Money>) -> String {
         // A record of an earlier version begins with `0.28 USD`.
         let unit = basis.split_once(&format!(" {} ", self.currency));

@@ -84,7 +84,7 @@ impl FileView {
     }
 }
 
-/// A link to an object, good for a day.
+/// A link to an object, valid for a day.
 pub(super) fn link_to(bucket: &Bucket, file: &JobFile) -> Option<String> {
     let saved = file.saved.as_ref()?;
     let name = saved.path.file_name().and_then(|name| name.to_str()).unwrap_or(&file.name);
@@ -92,7 +92,7 @@ pub(super) fn link_to(bucket: &Bucket, file: &JobFile) -> Option<String> {
     Some(link.into())
 }
 
-/// What is known of a file, in brackets.
+/// The known facts about a file, in parentheses.
 pub(crate) fn file_facts(size: Option<(u32, u32)>, length: Option<u64>, bytes: Option<u64>) -> String {
     let size = size.map(|(width, height)| format!("{width}x{height}"));
     let facts = [length.map(units::length), size, bytes.map(units::size)];

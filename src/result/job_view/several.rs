@@ -1,4 +1,4 @@
-//! Several jobs in one result, below the same 64 KiB as one job.
+//! Several jobs in one result, below the same limit of 64 KiB as one job.
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{IntoCallToolResult, schema_for_output};
@@ -14,7 +14,7 @@ use crate::result::Report;
 /// The most bytes of a result, with room for the message around it.
 const WHOLE: usize = 60 * 1024;
 
-/// The steps that make the views smaller, in the order in which they are tried.
+/// The steps that shorten the views, in the order in which they are tried.
 const SMALLER: [fn(&mut JobView); 3] = [without_links, brief, briefest];
 
 /// The answer of `get_job`: one job, or one view for each of several.
@@ -102,7 +102,7 @@ impl JobView {
     }
 }
 
-/// Leaves out what the saved file makes needless.
+/// Leaves out facts that a caller with the saved file does not need.
 fn without_links(view: &mut JobView) {
     view.usage = None;
     for file in &mut view.files {

@@ -91,7 +91,7 @@ impl Admission {
     }
 }
 
-/// Middleware forevery request of a known caller. Counts the request and its connection, and reserves memory for it
+/// Middleware for every request of a known caller. Counts the request and its connection, and reserves memory for it
 /// until its response is sent.
 pub async fn count(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {
     let caller = limited_as(&request);

@@ -19,26 +19,26 @@ use crate::store::pool::Connection;
 use crate::store::remote_ids::canonical_task;
 use crate::store::sql::{Query, Row, either, query};
 
-/// How long a job with a task is kept at least, in milliseconds: MiniMax knows tasks for seven days, and the record names
-/// the owner. The byte limit may remove the job earlier, because the owner is also in the table of remote ids. A task's row
-/// there is removed with its job, but not before this time either.
+/// The shortest time for which a job with a task is kept, in milliseconds: MiniMax knows tasks for seven days, and the
+/// record names the owner. The byte limit may remove the job earlier, because the table of remote ids also has the
+/// owner. The task's row there is removed with its job, but not before this time either.
 const LEAST_TASK: i64 = 8 * 24 * 3_600_000;
 
-/// How long a job is kept at least when there are too many bytes, in milliseconds. Its caller may be about to use it.
+/// The shortest time for which the byte limit keeps a job, in milliseconds. Its caller may be about to use the files.
 const LEAST_STORED: i64 = 3_600_000;
 
-/// An ended job: its id, and when it was changed last.
+/// The position of an ended job in the order of removal: its id, and when it last changed.
 type Place = (String, i64);
 
 /// Which ended jobs to remove.
 struct Wanted<'a> {
     /// The present.
     at: i64,
-    /// Only those that were changed before.
+    /// Only jobs that last changed before this time.
     before: i64,
-    /// Only those of them that have no task, or were changed before.
+    /// Jobs with a task must have last changed before this time.
     with_task_before: i64,
-    /// Only those with files in one of these places; empty for all jobs.
+    /// Only jobs with files in one of these places; empty for all jobs.
     places: &'a [String],
     /// Only until this many bytes are free.
     bytes: u64,
@@ -53,7 +53,7 @@ impl Store {
         dry: bool,
         pruned: &mut Pruned,
     ) -> Result<(), StoreError> {
-        // A dry run leaves the rows, and must not count one twice.
+        // A dry run does not remove rows, and must not count a row twice.
         let mut counted = HashSet::new();
         if let Some(age) = rules.age {
             let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
@@ -73,7 +73,7 @@ impl Store {
         let base = real.ok().and_then(|base| base.to_str().map(str::to_owned));
         let bucket = rules.bucket.as_ref().map(Bucket::shown);
         let places: Vec<_> = base.into_iter().chain(bucket).collect();
-        // Without a place for results there is nothing to free.
+        // If no place for results exists, there is nothing to free.
         if places.is_empty() {
             return Ok(());
         }
@@ -93,7 +93,7 @@ impl Store {
         Ok(())
     }
 
-    /// The size of all results in these places, by their records, without those of some jobs.
+    /// The size of all results in these places according to their records, except those of the jobs in `without`.
     async fn stored_in(&self, places: &[String], without: &[&String]) -> Result<u64, StoreError> {
         let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM jobs
                    WHERE folder IN (SELECT value FROM ?1) AND bytes > 0 AND id NOT IN (SELECT value FROM ?2)";
@@ -126,7 +126,7 @@ impl Store {
                 let Some(job) = jobs.remove(&place.0).filter(|_| !counted.contains(&place.0)) else {
                     continue;
                 };
-                // It was changed since it was found.
+                // Skipped if it has changed since the search found it.
                 if job.updated_at > place.1 || !is_removable(&job) {
                     continue;
                 }
@@ -234,8 +234,8 @@ impl Store {
         Ok(is_done)
     }
 
-    /// Removes the records of jobs, unless they were changed in the meantime. What is left of each keeps its idempotency key
-    /// from buying again.
+    /// Removes the records of jobs that have not changed in the meantime. A row in `removed_jobs` keeps the idempotency
+    /// key of each from buying again.
     async fn forget_jobs(&self, gone: &[Place], at: i64) -> Result<u64, StoreError> {
         if gone.is_empty() {
             return Ok(0);
@@ -264,9 +264,9 @@ impl Store {
         Ok(removed.len() as u64)
     }
 
-    /// Removes the owners of the tasks of removed jobs, if MiniMax does not know the tasks any more. A task that belongs to a later
-    /// purchase has a later time. The owners of files and voices stay: MiniMax may have those for years, and an id without an
-    /// owner may be used by a caller who is alone in the records.
+    /// Removes the owners of the tasks of removed jobs, once MiniMax no longer knows the tasks. A row that a later
+    /// purchase took over has a later time, and stays. The owners of files and voices stay too: MiniMax may keep those
+    /// for years, and an id without an owner may be used by a caller who is the only one in the records.
     async fn forget_tasks(
         &self,
         transaction: &mut Connection,
@@ -301,7 +301,7 @@ impl Store {
     }
 }
 
-/// Whether nothing more can come of the job. The statement has checked the row; this is the record as it was leased.
+/// Whether nothing is left to deliver. The query has checked the row; this checks the record again after it was leased.
 fn is_removable(job: &Job) -> bool {
     match job.state {
         State::Failed { .. } | State::Cancelled { .. } => true,
@@ -312,8 +312,7 @@ fn is_removable(job: &Job) -> bool {
     }
 }
 
-/// Ended jobs. A job whose results are to be saved counts only if all its files are, and one whose end is still to be told
-/// does not count.
+/// Selects ended jobs. Leaves out jobs with files that were not saved, and jobs whose message is still in the outbox.
 pub(super) fn ended() -> Query<'static> {
     either(ENDED, ENDED_POSTGRES)
 }

@@ -24,7 +24,7 @@ use crate::clock::earliest;
 /// The time between two sweeps.
 const EVERY: Duration = Duration::from_hours(1);
 
-/// How long purchases are kept at least, in milliseconds: twice the window of the daily budgets.
+/// The shortest time for which purchases are kept, in milliseconds: twice the window of the daily budgets.
 const LEAST_SPENDING: i64 = 2 * 24 * 3_600_000;
 
 /// How long the id and the idempotency key of a removed job are remembered, in milliseconds.
@@ -52,7 +52,7 @@ pub(crate) async fn sweep_often(store: Arc<Store>, rules: Retention) {
 }
 
 impl Store {
-    /// Removes what the rules do not keep at `at`, or with `dry` counts it.
+    /// Removes everything that the rules do not keep at the time `at`, or with `dry` counts it.
     pub async fn prune(&self, rules: &Retention, at: i64, dry: bool) -> Result<Pruned, StoreError> {
         let at = at.min(self.clock_of_store(at).await?);
         let age = rules.age.map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
@@ -76,7 +76,7 @@ impl Store {
         Ok(pruned)
     }
 
-    /// The clock by which the rows were written: that of a database server, or `present`, which is this machine's.
+    /// The time by the clock that wrote the rows: the database server's, or `present`, by this machine's.
     async fn clock_of_store(&self, present: i64) -> Result<i64, StoreError> {
         let row = query("SELECT CAST(?1 AS BIGINT)").bind_moment(present, 0).fetch_one(self.readers()).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| self.fail(error))
@@ -129,7 +129,7 @@ impl Store {
 
     async fn forget_some_spending(&self, cutoff: i64) -> Result<u64, sqlx::Error> {
         let mut transaction = self.writers().begin().await?;
-        // The rows are locked, so that another server does not add the same ones up.
+        // The rows are locked, so that another server does not add the same rows to the totals.
         let old = query(OLD_SPENDING).bind(BATCH).bind(cutoff).fetch_all(&mut transaction).await?;
         let ids = old.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
         query(ADD_UP).bind_list(&ids).execute(&mut transaction).await?;
@@ -151,7 +151,7 @@ fn expired(table: &str, id: &str, time: &str) -> String {
     )
 }
 
-/// Rows that are settled or unknown, and whose job is gone.
+/// Rows that are no longer reserved and whose job is gone. Released rows add nothing to the totals.
 const OLD_SPENDING: &str = "
     SELECT id FROM spending
     WHERE created_at < ?2 AND state <> 'reserved'

@@ -16,7 +16,7 @@ pub(super) const BREATH: Duration = Duration::from_millis(50);
 /// The most files that are named in a report.
 const NAMED: usize = 20;
 
-/// What is kept of what has ended.
+/// How long ended jobs and their files are kept.
 #[derive(Debug, Clone, Default)]
 pub struct Retention {
     /// How long ended jobs are kept; `None` keeps them forever.
@@ -42,9 +42,9 @@ pub struct Pruned {
     pub bytes: u64,
     /// Files that stay although their record goes: in a folder that the caller chose, or `MINIMAX_KEEP_FILES`.
     pub files_kept: u64,
-    /// Files that stay because they are not as they were saved; the first of them.
+    /// The first files that stay because they have changed since they were saved.
     pub files_changed: Vec<PathBuf>,
-    /// Records that stay because a file of theirs could not be removed.
+    /// Records that stay because one of their files could not be removed.
     pub jobs_failed: u64,
     /// Conversations.
     pub conversations: u64,
@@ -56,9 +56,12 @@ pub struct Pruned {
 }
 
 impl Pruned {
-    /// Notes a file that is not as it was saved.
+    /// Notes a file that has changed since it was saved.
     pub(super) fn changed(&mut self, path: PathBuf) {
-        tracing::warn!(path = %path.display(), "a file stays when its record goes: it is not as it was saved");
+        tracing::warn!(
+            path = %path.display(),
+            "a file was kept when its record was removed: it has changed since it was saved"
+        );
         if self.files_changed.len() < NAMED {
             self.files_changed.push(path);
         }

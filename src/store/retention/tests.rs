@@ -238,7 +238,7 @@ async fn above_the_limit_of_bytes_the_oldest_jobs_go_and_the_last_hour_stays() {
     for (id, bytes, age) in [("a", 300, 5), ("b", 300, 4), ("c", 300, 3), ("d", 300, 2), ("new", 300, 0)] {
         stage.add_saved(id, bytes, age).await;
     }
-    // It is older, and frees nothing.
+    // An older job whose removal frees nothing.
     let links = [(Path::new("e"), false)];
     stage.add(&Made { id: "links", state: done(), files: &links, folder: None, age: 9 }).await;
     assert_eq!(stage.prune(&stage.rules(None, Some(1500))).await.jobs, 0, "it fits");
@@ -256,7 +256,7 @@ async fn both_limits_together_count_each_job_once() {
     for (id, age) in [("a", 20), ("b", 10), ("c", 9), ("d", 8)] {
         stage.add_saved(id, 100, age).await;
     }
-    // Its record goes and is not counted any more, though its file stays.
+    // Its record is removed and no longer counted, although its file stays.
     std::fs::write(stage.base().join("a"), "edited").unwrap();
     let pruned = stage.prune(&stage.rules(Some(15), Some(250))).await;
     assert_eq!((pruned.jobs, pruned.bytes), (2, 100));
@@ -330,7 +330,7 @@ async fn what_a_process_has_spent_counts_for_it_also_when_the_rows_are_gone() {
     let mut connection = store.readers().acquire().await.unwrap();
     let before = store.spent_by_this_process(&mut connection, Currency::Usd, None).await.unwrap();
     assert_eq!(before.total, Money::from_millionths(110_111, Currency::Usd));
-    // Rows that were kept for less than the daily budgets look back would let them be passed.
+    // If rows were kept for less than the window of the daily budgets, the budgets could be exceeded.
     let rules = stage.rules(Some(0), None);
     store.prune(&rules, now(), false).await.unwrap();
     assert_eq!(stage.ids("spending").await, ["old-reserved", "with-job", "young"]);

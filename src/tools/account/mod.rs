@@ -112,7 +112,7 @@ impl Server {
     }
 }
 
-/// The prefix of a key is only a hint, so both endpoints are asked.
+/// Asks both endpoints, because the prefix of a key is only a hint.
 async fn ask(jobs: &Jobs) -> Answer {
     let api = jobs.api();
     let (windows, balance) = tokio::join!(api.plan_windows(), api.balance());
@@ -120,7 +120,7 @@ async fn ask(jobs: &Jobs) -> Answer {
 }
 
 impl Answer {
-    /// Why the key cannot be used: neither endpoint knows it. The error is the one that suits the kind of key.
+    /// Why the key cannot be used: both endpoints refuse it. The error is the one that suits the kind of key.
     fn error(&self, kind: KeyKind) -> Option<&ApiError> {
         match (&self.windows, &self.balance) {
             (Err(_), Err(balance)) if kind == KeyKind::PayAsYouGo => Some(balance),
@@ -140,7 +140,7 @@ fn unusable_words(key: Option<PaysWith>, error: &ApiError) -> String {
     format!("cannot be used: {error}. {}", advice.trim_end_matches('.'))
 }
 
-/// No key can be used. Of two, both are named.
+/// The error if no key can be used. If there are two, it names both.
 fn unusable(server: &Server, answers: Vec<(Option<PaysWith>, Answer)>) -> ToolError {
     let kind = server.key_kind();
     if let [(_, answer)] = answers.as_slice()
@@ -185,7 +185,7 @@ impl Account {
                 _ => {}
             }
             match answer.balance {
-                // The plan's key is asked last; what it may say about a balance is about the same account.
+                // The plan's key is asked last. If it also shows a balance, that is the balance of the same account.
                 Ok(found) if balance.is_none() => {
                     balance = Some(BalanceView::of(found, config.currency().as_str()));
                 }
@@ -208,7 +208,8 @@ impl Account {
     }
 }
 
-/// MiniMax shows windows to the keys of plans and the balance to the others; a host need not have either endpoint.
+/// Whether an error is expected: MiniMax shows windows only to plan keys and the balance only to the others, and a host
+/// need not have either endpoint.
 fn is_expected(error: &ApiError) -> bool {
     matches!(error, ApiError::Refused { status: 404, .. })
         || matches!(error.class(), Class::Auth | Class::Quota)

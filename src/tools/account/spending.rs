@@ -75,7 +75,8 @@ impl SpentView {
     }
 }
 
-/// What was spent and what may be, by key. Unreadable records become a note and do not fail the tool.
+/// What was spent and what may still be spent, by key. Records that cannot be read become a note, and the tool does not
+/// fail.
 pub(super) async fn spent(server: &Server) -> Summary {
     let (mut all, mut sums) = (Summary::default(), Vec::new());
     let mut limits: Vec<(String, Vec<String>)> = Vec::new();

@@ -196,16 +196,16 @@ impl Server {
             (found, Some(note))
         };
         check_deletable(&purpose)?;
-        // Deleting is idempotent at MiniMax, but the second request gets an error, so it is never retried.
+        // Never retried: a second request for the same file gets an error at MiniMax, although the file is deleted.
         self.api().delete_file(id, &purpose).await?;
         Ok(Gone { file_id: id.to_string(), purpose, deleted: true, note })
     }
 }
 
-/// A file with the key that alone has it.
+/// A file, with the key if only one key has it.
 type KeyedFile = (RemoteFile, Option<PaysWith>);
 
-/// The files of one purpose or of all, and warnings about what could not be listed.
+/// The files of one purpose or of all purposes, and warnings about what could not be listed.
 async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<KeyedFile>, Vec<String>), ToolError> {
     if let Some(purpose) = purpose {
         check_purpose(purpose)?;
@@ -228,7 +228,7 @@ async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<KeyedFile>
     }
     let all = unlisted.len() == offer().purposes().len();
     warnings.extend(unlisted.iter().map(|(purpose, _)| format!("MiniMax does not list files for {purpose}")));
-    // A key that fails does so for each purpose.
+    // A key that fails, fails for every purpose.
     let mut seen = HashSet::new();
     warnings.retain(|warning| seen.insert(warning.clone()));
     match unlisted.into_iter().next() {
@@ -237,7 +237,7 @@ async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<KeyedFile>
     }
 }
 
-/// The files of one purpose, of each key.
+/// The files of one purpose, merged over all keys.
 async fn list(server: &Server, purpose: &str) -> Result<EachKey<RemoteFile>, ApiError> {
     let list = |jobs: Jobs| async move { jobs.api().list_files(purpose).await };
     each_key::ask(server, list, |file| file.file_id.clone()).await
@@ -251,7 +251,7 @@ pub(super) async fn remote(server: &Server, id: u64) -> Result<RemoteFile, ToolE
     Ok(RemoteFile { file_id, ..file })
 }
 
-/// The sort key, newest first: the second, then the number.
+/// The sort key: the time in seconds, then the number.
 fn place(file: &RemoteFile) -> (i64, u64) {
     (file.created_at, file.file_id.parse().unwrap_or_default())
 }

@@ -37,10 +37,10 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
 /// The largest download, in bytes; real results are far smaller.
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
 
-/// A try that lasts longer has brought something: a host that sends nothing is given up before, over https and http.
+/// A longer try has received some data: a host that sends nothing is given up earlier, both over https and http.
 const BROUGHT_NOTHING: Duration = Duration::from_secs(60);
 
-/// How long tries that bring nothing may last together before the last one starts.
+/// No further try starts after tries without data have lasted this long in total.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -135,7 +135,8 @@ impl Server {
     }
 }
 
-/// Opens the input and checks it by the rules of the purpose. The second part keeps a fetched file alive.
+/// Opens the input and checks it by the rules of the purpose. The second part of the result keeps a fetched file on
+/// disk.
 async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Option<Local>), ToolError> {
     let mut misfit = Misfit::default();
     let local = match server.inputs.sources.find("file", file).await? {
@@ -172,7 +173,7 @@ async fn from_link(server: &Server, fetcher: &Fetcher, link: &str, row: &Upload)
     server.inputs.sources.local(fetcher, "file", link, most).await
 }
 
-/// Downloads a file by its id: through its link, or without one through the API.
+/// Downloads a file by its id: from its link, or through the API if it has none.
 async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloaded, ToolError> {
     let file = remote(server, id).await?;
     let id = id.to_string();
@@ -193,7 +194,7 @@ async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloa
     let saved = download::save_stream(chunks, folder, &name, &expect).await;
     let saved = saved.map_err(|problem| server.inputs.sources.unfetched("file_id", problem))?;
     if content.length.is_some_and(|length| length != saved.bytes) {
-        return Err(ToolError::Transfer(format!("{} came, not all", size(saved.bytes))));
+        return Err(ToolError::Transfer(format!("only {} of it arrived", size(saved.bytes))));
     }
     Ok(Downloaded::of(saved, Some(id), None))
 }

@@ -164,10 +164,8 @@ impl MusicInput {
                 return Err(ToolError::argument("model", problem));
             }
             (None, true) => {
-                let problem = format!(
-                    "is missing: {model} makes covers of it; songs of their own make {}",
-                    models(false)
-                );
+                let problem =
+                    format!("is missing: {model} makes a cover of it. For a new song use {}", models(false));
                 return Err(ToolError::argument("reference_audio", problem));
             }
             _ => {}
@@ -233,7 +231,7 @@ fn reference(audio: String) -> CoverReference {
     }
 }
 
-/// What kind of piece it is, for the question to a person.
+/// Whether it is a song, an instrumental or a cover, for the question to a person.
 fn details(input: &MusicInput) -> &'static str {
     match (input.reference_audio.is_some(), input.is_instrumental) {
         (true, _) => "cover",

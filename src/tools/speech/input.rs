@@ -16,10 +16,10 @@ use crate::telemetry::is_blank;
 const SHORT_LIMIT: usize = 9_999;
 const STREAM_ABOVE: usize = 3_000;
 
-/// T2A async > text: what goes into the request itself.
+/// T2A async > text: the longest text in the request itself.
 const INLINE_LIMIT: usize = 50_000;
 
-/// T2A async > audio_setting.audio_sample_rate: opus has rates of its own.
+/// T2A async > audio_setting.audio_sample_rate: opus has its own rates.
 const OPUS_RATES: &[u32] = &[8000, 12000, 16000, 24000, 48000];
 
 /// T2A v2 > audio_setting.sample_rate, audio_setting.bitrate.
@@ -254,13 +254,13 @@ impl SpeechInput {
         self.voice_mix.as_ref().is_some_and(|mix| !mix.is_empty())
     }
 
-    /// The requested sample rate, or the legal one that is nearest to 32,000.
+    /// The requested sample rate, or else 32,000 (24,000 for long texts in opus, which do not allow 32,000).
     pub(crate) fn rate(&self, long: bool) -> u32 {
         let default = if long && self.format == AudioFormat::Opus { 24_000 } else { 32_000 };
         self.sample_rate.unwrap_or(default)
     }
 
-    /// Sent only if it is wanted.
+    /// Sent only if it is true.
     pub(crate) fn watermark(&self) -> Option<bool> {
         self.watermark.filter(|wanted| *wanted)
     }

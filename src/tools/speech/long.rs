@@ -25,7 +25,7 @@ pub(crate) struct LongText {
     content: Option<String>,
     /// A file that has to be uploaded before the order.
     waiting: Option<Opened>,
-    /// Unknown for archives and for earlier uploads.
+    /// The billed characters. Unknown for archives and for earlier uploads.
     pub(crate) billed: Option<Characters>,
     /// The beginning of the text, if it could be read.
     pub(crate) beginning: Option<String>,
@@ -68,7 +68,7 @@ impl LongText {
         Ok(Self { inline: None, file_id: None, content, waiting, billed, beginning, prompt })
     }
 
-    /// The order for it.
+    /// The order for this text.
     pub(crate) fn order(self, input: &SpeechInput, model: String, voice: VoiceSetting) -> SpeechOrder {
         let submit = LongSpeech {
             model,

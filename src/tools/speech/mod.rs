@@ -24,7 +24,7 @@ use crate::tools::speech::long::LongText;
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec { lengths: &[("text", 50_000)], ..ToolSpec::job("text_to_audio", Toolset::Speech) }];
 
-/// What a person is asked before a purchase.
+/// The question to a person before a purchase.
 const QUESTION: &str = "Speak this text";
 
 /// How long a text is, for the question to a person.

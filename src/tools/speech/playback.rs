@@ -43,7 +43,7 @@ const PLAYABLE: Limits = Limits::new(
     &["audio/mpeg", "audio/wav", "audio/flac", "audio/ogg", "audio/mp4", "audio/aac", "audio/aiff"],
     512 * 1024 * 1024,
 );
-/// A linked sound is held in memory.
+/// Smaller than [`PLAYABLE`], because a linked sound is held in memory.
 const LINKED: Limits = Limits { max_bytes: 64 * 1024 * 1024, ..PLAYABLE };
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -196,7 +196,7 @@ impl Server {
     }
 }
 
-/// Plays what the job hands up, in the background. The player starts with the first audio.
+/// Plays the chunks of a job in the background. The player starts with the first chunk.
 fn listen(jobs: &Jobs, player: Player) -> Listener {
     let (chunks, mut arriving) = mpsc::unbounded_channel();
     let (saved, complete) = oneshot::channel::<PathBuf>();
@@ -220,7 +220,7 @@ struct Playback {
     jobs: Jobs,
     player: Player,
     is_started: bool,
-    /// The input of the player, while it listens.
+    /// The input of the player, while it accepts audio.
     feed: Option<Feed>,
     first: Option<Instant>,
 }
@@ -324,12 +324,12 @@ fn emotion(word: &str) -> Result<Emotion, ToolError> {
     })
 }
 
-/// What is missing where nothing can be played.
+/// What is missing if nothing can be played.
 fn a_player() -> String {
     format!("audio player on this machine (looked for {})", Player::names())
 }
 
-/// How a player gets onto this system.
+/// How to install a player on this system.
 const INSTALL: &str = if cfg!(target_os = "macos") {
     "Install one: brew install ffmpeg"
 } else if cfg!(windows) {

@@ -30,7 +30,7 @@ pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
     ..ToolSpec::immediate("embed_text", Toolset::Legacy)
 }];
 
-/// Vectors with longer JSON are only in the file.
+/// The longest JSON of vectors in a result, in bytes. Longer ones are only in the file.
 const INLINE: usize = 24 * 1024;
 const LARGEST: u64 = 64 * 1024 * 1024;
 

@@ -153,7 +153,7 @@ async fn text_models(server: &Server, currency: Currency) -> (Vec<ModelRow>, Vec
         (listed().map(|row| text(row, currency)).collect(), vec![note])
     };
     if !server.config().problems.is_empty() {
-        return table("the settings keep MiniMax from being asked".to_owned());
+        return table("MiniMax was not asked, because a setting is wrong".to_owned());
     }
     if !server.api().has_key() {
         return table("no API key is set, so MiniMax was not asked".to_owned());

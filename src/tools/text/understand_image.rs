@@ -36,9 +36,9 @@ pub(crate) const TOOLS: &[ToolSpec] = &[ToolSpec {
     ..ToolSpec::immediate("understand_image", Toolset::Text)
 }];
 
-/// The lower of two documented limits.
+/// The lower one of two documented limits.
 const IMAGES: Limits = Limits::new(&["image/jpeg", "image/png", "image/webp"], 20 * 1024 * 1024);
-/// A chat model takes less.
+/// The largest image for a chat model, which takes less.
 const CHAT_LIMIT: u64 = 10 * 1024 * 1024;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -71,7 +71,7 @@ struct VisionView {
     next: Option<String>,
 }
 
-/// The name of the plans' endpoint in place of a model.
+/// The name of the plans' endpoint, shown as the model.
 const BY_PLAN: &str = "coding_plan/vlm";
 
 #[tool_router(router = vision_tools, vis = "pub(crate)")]
@@ -142,7 +142,7 @@ fn has_no_plan(error: &ApiError) -> bool {
     }
 }
 
-/// Whether the plan's window is used up, for a server that has a plan for certain. A chat model would draw on the same
+/// Whether the plan's window is used up, on a server that certainly has a plan. A chat model would draw on the same
 /// window.
 fn is_used_up(server: &Server, error: &ApiError) -> bool {
     server.payer() == Payer::Plan && plan().refusal(error.code()) == Some(PlanRefusal::UsedUp)
@@ -172,7 +172,7 @@ async fn by_chat(
     call: &RequestContext<RoleServer>,
 ) -> Result<VisionView, ToolError> {
     let (api, model) = (server.api(), vision_model(server));
-    // The tokens of an image are not documented; they are at most the context.
+    // How many tokens an image takes is not documented. It cannot be more than the context.
     let room = facts().text(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
     let most = tokens_cost(server, model, room);
     let ceiling = Cost { most: most.actual, actual: None, ..most };
@@ -202,7 +202,7 @@ async fn by_chat(
     })
 }
 
-/// The chat model that looks. A gateway has names of its own, so the model of the settings goes first there.
+/// The chat model that views the image. A gateway has its own model names, so there the configured model comes first.
 fn vision_model(server: &Server) -> &str {
     let own = server.config().defaults.text_model.as_deref();
     let own = own.filter(|model| server.api().is_gateway() && facts().text(model).is_none_or(|row| row.sees));

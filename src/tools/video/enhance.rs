@@ -1,6 +1,6 @@
 //! `enhance_video_prompt` and `regenerate_video`, of the H3 family.
 //!
-//! Both take inputs of `generate_video`, so they convert theirs and use its checks.
+//! Both take inputs of `generate_video`, so they convert their arguments and use its checks.
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::service::RequestContext;
@@ -40,7 +40,7 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
 /// Video Regeneration > content > text: enriched prompts are long.
 const ENRICHED_LIMIT: usize = 40_000;
 
-/// What a person is asked before a purchase.
+/// The questions to a person before a purchase.
 const ENHANCE: &str = "Enhance this video prompt";
 const REGENERATE: &str = "Make this video again in 2K";
 
@@ -269,7 +269,7 @@ impl EnhanceInput {
 }
 
 impl RegenerateInput {
-    /// True for a task and nothing else, false for inputs; anything else is an error.
+    /// True for only a task, false for only inputs. Anything else is an error.
     fn by_task(&self) -> Result<bool, ToolError> {
         let listed = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
         let inputs = [

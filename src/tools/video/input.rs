@@ -1,5 +1,5 @@
-//! The arguments of `generate_video`, and the plan that they make. The inputs decide the mode, and the model decides
-//! the API.
+//! The arguments of `generate_video`, and the plan that follows from them. The inputs decide the mode, and the model
+//! decides the API.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -78,7 +78,7 @@ pub(crate) struct Plan {
 }
 
 impl VideoInput {
-    /// Chooses model, mode, size and length, and checks them against each other.
+    /// Chooses model, mode, resolution and duration, and checks them against each other.
     pub(crate) fn plan(
         &self,
         default_model: Option<&str>,
@@ -130,7 +130,8 @@ impl VideoInput {
         })
     }
 
-    /// The model. A call that names none gets one that can do what it asks; those without a price are not chosen for it.
+    /// The model. A call that names no model gets one that can do what it asks. Models without a known price are not
+    /// chosen.
     fn choose_model(
         &self,
         mode: Mode,
@@ -155,7 +156,7 @@ impl VideoInput {
         Ok(model)
     }
 
-    /// What a model cannot do of what is asked.
+    /// What the call asks for and the model cannot do.
     fn lack(&self, row: &VideoModel, mode: Mode) -> Option<String> {
         let Some(sizes) = row.modes.get(&mode) else { return Some(format!("cannot do {}", mode.words())) };
         let is_v2 = row.protocol == Protocol::V2;
@@ -168,19 +169,20 @@ impl VideoInput {
         if let Some((option, _)) = options.iter().find(|(_, lacks)| *lacks) {
             return Some(format!("does not take {option}"));
         }
-        // A length alone chooses no other model: the refusal names the legal ones.
+        // A duration alone does not choose another model: the refusal names the allowed ones.
         let wanted = self.resolution.as_deref()?.trim();
         let has = sizes.iter().any(|size| size.resolution.eq_ignore_ascii_case(wanted));
         (!has).then(|| format!("does not make {wanted}"))
     }
 
-    /// Resolution and length. An illegal pair names the legal ones next to it, with their prices.
+    /// Resolution and duration. The error for a pair that is not allowed names the nearest allowed pairs, with their
+    /// prices.
     fn size(&self, row: &VideoModel, sizes: &[Size], currency: Currency) -> Result<(String, u32), ToolError> {
         let model = &row.model;
         let same = |size: &Size, wanted: &str| size.resolution.eq_ignore_ascii_case(wanted.trim());
         let size = match &self.resolution {
             Some(wanted) => sizes.iter().find(|size| same(size, wanted)),
-            // A length without a size picks the first size that has it.
+            // A duration without a resolution picks the first resolution that allows it.
             None => {
                 sizes.iter().find(|size| self.duration.is_none_or(|wanted| size.durations.contains(&wanted)))
             }
@@ -207,7 +209,7 @@ impl VideoInput {
         if !sizes.iter().any(|size| size.durations.contains(&duration)) {
             return Err(ToolError::argument("duration", format!("is {duration}; {model} takes {}", legal())));
         }
-        // Each value is legal, and only the pair is not.
+        // Each value is allowed, but not together.
         let priced = |resolution: &str, seconds: u32| {
             let price = row.price(resolution, seconds, images, currency);
             let price = price.map(|price| format!(" ({price})")).unwrap_or_default();
@@ -263,7 +265,7 @@ impl VideoInput {
         self.reference_videos.as_ref().is_some_and(|videos| !videos.is_empty())
     }
 
-    /// The same as a dry run, which uploads nothing.
+    /// The same input as a dry run, which uploads nothing.
     pub(crate) fn rehearsed(&self) -> Self {
         Self { job: JobOptions { dry_run: true, ..self.job.clone() }, ..self.clone() }
     }

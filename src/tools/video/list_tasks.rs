@@ -144,21 +144,21 @@ impl Server {
     }
 }
 
-/// What is listed.
+/// The filters of a list.
 struct Wanted<'a> {
     status: Option<&'a str>,
     model: Option<&'a str>,
     limit: u32,
 }
 
-/// What one key has from a place of its list on.
+/// The tasks of one key, from a place in its list on.
 struct OfKey {
     key: Option<PaysWith>,
     start: u64,
     found: Result<TaskPage, ApiError>,
 }
 
-/// Up to `limit` tasks of one key. MiniMax has pages, so a place between two of them needs both.
+/// Up to `limit` tasks of one key. MiniMax returns pages, so a place within a page needs that page and the next.
 async fn from(jobs: &Jobs, start: u64, wanted: &Wanted<'_>) -> OfKey {
     let size = u64::from(wanted.limit);
     let (page, within) = (start / size, usize::try_from(start % size).unwrap_or_default());
@@ -177,7 +177,7 @@ async fn from(jobs: &Jobs, start: u64, wanted: &Wanted<'_>) -> OfKey {
 
 /// A page of the tasks of all keys.
 struct Page {
-    /// Newest first, with the key that alone has a task.
+    /// Newest first, each with the key if only one key has it.
     tasks: Vec<(CloudTask, Option<PaysWith>)>,
     total: u64,
     /// Where the next page starts in the list of each key; `None` on the last.
@@ -229,14 +229,14 @@ impl Page {
                 break;
             }
             let created = |queue: &VecDeque<CloudTask>| queue.front().map(|task| task.created_at);
-            // Of two that are equally new, the one of the first key.
+            // Of two equally new tasks, the first key's comes first.
             let newest = queues.iter_mut().rev().max_by_key(|(_, _, queue)| created(queue));
             let Some((place, key, queue)) = newest else { break };
             let Some(task) = queue.pop_front() else { break };
             advance(*place);
             tasks.push((task, *key));
         }
-        // Two keys that have a task in common are of one account, and have all in common.
+        // Two keys with a task in common belong to one account, so all their tasks are the same.
         let counts = totals.iter().map(|(_, total, _)| *total);
         let total = if is_shared { counts.max().unwrap_or_default() } else { counts.sum() };
         let has_more = totals

@@ -34,7 +34,7 @@ pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec { shown: Shown::InViewer, ..ToolSpec::free("query_video_generation", Toolset::Video) },
 ];
 
-/// What a person is asked before a purchase.
+/// The question to a person before a purchase.
 const QUESTION: &str = "Make this video";
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -68,7 +68,7 @@ impl Server {
         let (cost, details) = (plan.cost(&input, currency), plan.details());
         let prompt = input.prompt.clone().unwrap_or_else(|| plan.mode.words().to_owned());
         if plan.protocol == Protocol::V2 && self.checkout.budget.is_limited() && !input.is_dry() {
-            // Media may have to be uploaded, so the price is admitted first.
+            // Media may have to be uploaded, so the price is checked first.
             v2::request(self, &input.rehearsed(), &plan).await?;
             let bill = Bill {
                 tool: "generate_video",

@@ -1,4 +1,4 @@
-//! The task that `regenerate_video` makes again: found by its job or its task id, and checked.
+//! Finds the task that `regenerate_video` makes again, by its job or its task id, and checks it.
 
 use crate::api::Blame;
 use crate::api::retry::Nature;
@@ -46,7 +46,7 @@ pub(super) fn read_task_id(text: &str) -> Result<&str, ToolError> {
         let problem = "is not a task id of MiniMax; those are letters and digits, at most 64";
         return Err(ToolError::argument("task_id", problem));
     }
-    // MiniMax may read a number, to which leading zeros make no difference.
+    // MiniMax may read the id as a number, so leading zeros are dropped.
     match id.trim_start_matches('0') {
         digits if !digits.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) => Ok(digits),
         _ => Ok(id),
@@ -66,8 +66,7 @@ pub(super) async fn find(
     let (field, id, job) = match (job_id, task_id) {
         (Some(id), _) => {
             let job = server.jobs().get(server.principal(), id.trim()).await?;
-            let problem =
-                || format!("is {id}, which is no job of this server; list_jobs shows those that are");
+            let problem = || format!("is {id}, which is not a job of this server; list_jobs shows its jobs");
             ("job_id", id.trim(), Some(job.ok_or_else(|| ToolError::argument("job_id", problem()))?))
         }
         (None, task) => {

@@ -53,7 +53,7 @@ const MOST_REFERENCES: usize = 12;
 /// Video Generation V2 > content > media limits: seconds of all reference videos, and of all sounds.
 const LONGEST: f64 = 15.0;
 
-/// A request body is at most 64 MB; the rest is for what is not media.
+/// A request body is at most 64 MB. The difference is for everything but media.
 const MOST_BYTES: usize = 60 * 1024 * 1024;
 
 /// Builds the request of V2, and reads its media.
@@ -186,7 +186,7 @@ pub(crate) fn check(input: &VideoInput, plan: &Plan, prompt_limit: usize) -> Res
     Ok(())
 }
 
-/// Text needs a ratio, frames have one, and references may do either (Video Generation V2 > ratio).
+/// A text needs a ratio, frames have one, and references may go either way (Video Generation V2 > ratio).
 fn ratio(input: &VideoInput, plan: &Plan) -> Result<String, ToolError> {
     let adaptive = "adaptive".to_owned();
     let given = input.ratio.clone();

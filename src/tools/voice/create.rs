@@ -48,10 +48,10 @@ const VALIDATION_LIMIT: usize = 200;
 /// Voice Design > preview_text.
 const PREVIEW_LIMIT: usize = 500;
 
-/// What a person is asked before a purchase.
+/// The question to a person before a purchase.
 const CLONE: &str = "Clone this voice";
 
-/// The warning about a designed voice, whose fee is part of its price.
+/// The warning about a designed voice. It names no fee, because the fee is part of the price.
 const USE_IT: &str =
     "use the voice in text_to_audio within 7 days or MiniMax deletes it; list_voices shows it";
 

@@ -199,10 +199,10 @@ impl Server {
             return Err(ToolError::argument("voice_id", problem));
         }
         let api = self.api();
-        // Sent again only after a rate limit. After anything else a person should look first.
+        // Sent again only after a rate limit. After any other error a person should check first.
         api.queued(group::READS, Nature::Paid, || api.delete_voice(kind, id)).await?;
         if let Err(error) = self.jobs().forget_voice(id).await {
-            tracing::warn!(%error, "a deleted voice was not forgotten");
+            tracing::warn!(%error, "a deleted voice is still in the records of unused voices");
         }
         Ok(DeletedVoice {
             voice_id: id.to_owned(),
@@ -212,7 +212,7 @@ impl Server {
     }
 }
 
-/// The voices at MiniMax that this caller may know of.
+/// The voices at MiniMax that this caller may see.
 async fn listed(server: &Server, voice_type: &str) -> Result<EachKey<Voice>, ToolError> {
     let list = |jobs: Jobs| async move {
         let api = jobs.api();
@@ -222,12 +222,12 @@ async fn listed(server: &Server, voice_type: &str) -> Result<EachKey<Voice>, Too
     let (system, own): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|(voice, _)| voice.kind == VoiceKind::System);
     let own = server.inputs.ownership.visible(RemoteKind::Voice, own, |(voice, _)| &voice.id).await?;
-    // Each key can use these, whether MiniMax lists them for it or not.
+    // Every key can use system voices, whether or not MiniMax lists them for it.
     let system = system.into_iter().map(|(voice, _)| (voice, None));
     Ok(EachKey { rows: own.into_iter().chain(system).collect(), warnings })
 }
 
-/// Which list a voice belongs to that this tool made.
+/// The kind of a voice, by the tool that made it.
 fn kind_by_tool(made: &MadeVoice) -> VoiceKind {
     if made.tool == "voice_design" { VoiceKind::VoiceGeneration } else { VoiceKind::VoiceCloning }
 }
@@ -241,7 +241,7 @@ async fn unused(server: &Server, wanted: &str, listed: &[VoiceRow]) -> Result<Ve
     Ok(missing.map(|made| VoiceRow::unused(&made)).collect())
 }
 
-/// What kind of voice an id names.
+/// The kind of the voice with this id.
 async fn kind_of(server: &Server, id: &str) -> Result<VoiceKind, ToolError> {
     let listed = listed(server, "all").await?.rows.into_iter().find(|(voice, _)| voice.id == id);
     let listed = listed.map(|(voice, _)| voice.kind);
@@ -393,7 +393,7 @@ fn counts(rows: &[VoiceRow]) -> Vec<String> {
     counts.into_iter().map(|(language, count)| format!("{language} {count}")).collect()
 }
 
-/// What a list was asked for.
+/// What the caller asked for.
 #[derive(Debug, Default)]
 struct Asked {
     /// Why MiniMax was not asked.
@@ -433,7 +433,7 @@ fn page(rows: Vec<VoiceRow>, start: usize, limit: usize, asked: &Asked) -> Voice
     }
 }
 
-/// What helps where no voice fits.
+/// What to do if no voice matches.
 fn nothing(asked: &Asked) -> String {
     let names: Vec<_> = facts::voices().language_names().collect();
     let fewer = if asked.words { " Try fewer words." } else { "" };

@@ -1,4 +1,4 @@
-//! How well a word of a search matches a text.
+//! How well a search word matches a text.
 
 /// 2 for the same word, 1 for a prefix. Short words must be equal, so that `man` does not match `Mandarin`. Scripts without
 /// spaces between words match anywhere.

@@ -21,7 +21,7 @@ fn starts(host: &Host) -> Vec<Option<u64>> {
 }
 
 #[tokio::test]
-async fn a_link_that_ends_in_mid_download_is_renewed_and_gone_on_with() {
+async fn a_link_that_expires_in_mid_download_is_renewed_and_the_download_resumes() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }
@@ -69,7 +69,7 @@ async fn a_link_that_has_expired_is_renewed_from_any_source() {
 
 /// Tests the promise with the real program and SIGKILL.
 #[tokio::test]
-async fn a_killed_server_leaves_what_the_next_one_goes_on_with() {
+async fn the_download_of_a_killed_server_is_resumed_by_the_next() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }
@@ -105,7 +105,7 @@ async fn a_killed_server_leaves_what_the_next_one_goes_on_with() {
 }
 
 #[tokio::test]
-async fn a_server_that_ends_in_good_order_leaves_what_the_next_one_goes_on_with() {
+async fn the_download_of_a_server_that_stops_is_resumed_by_the_next() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }
@@ -226,7 +226,7 @@ async fn on_a_small_disk_nothing_is_bought_begun_or_left_that_does_not_fit() {
 }
 
 #[tokio::test]
-async fn a_file_asked_for_by_its_link_is_gone_on_with_by_the_next_call() {
+async fn a_download_by_link_is_resumed_by_the_next_call() {
     let (world, film) = (World::new().await, Film::new(2 * MIB));
     let host = Host::with(vec![cut(film, MIB / 2), Reply::status(403), Reply::with(film)]).await;
     let refusal = world.refusal("download_file", json!({ "url": host.link("a.mp4?sig=1") })).await;

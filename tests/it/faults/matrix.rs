@@ -1,7 +1,7 @@
 //! Injects every fault in every phase of a call. The snapshots `it__faults__matrix__*.snap` show the outcomes:
 //!
 //! * `sent`: how often the faulty address was requested; `bought`: how many paid requests the sandbox accepted;
-//! * what the caller is told: the job's status or `error`, whose turn it is, why, and what to do next.
+//! * what the caller is told: the job's status or `error`, who has to act, why, and what to do next.
 //!
 //! [`Phase::check`] asserts the rules that hold for all of them. To run the slow tables, which take two minutes:
 //! `cargo test --test it faults::matrix -- --ignored`.

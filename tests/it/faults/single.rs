@@ -226,7 +226,7 @@ async fn the_key_is_in_no_answer_no_record_and_no_request_but_to_the_api() {
 }
 
 #[tokio::test]
-async fn a_minimax_that_is_not_there_is_said_to_be_out_of_reach_and_nothing_is_owed() {
+async fn an_unreachable_minimax_is_reported_and_costs_nothing() {
     let sandbox = Sandbox::start(Options { pace: quick(), ..Options::default() }).await.unwrap();
     let url = sandbox.url();
     sandbox.stop().await;

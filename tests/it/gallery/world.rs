@@ -13,7 +13,7 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Of the cookie that a response has set.
+    /// A visitor with the cookie that a response has set.
     pub fn of(base: &str, response: &Response) -> Self {
         let cookie = response.headers()["set-cookie"].to_str().unwrap();
         Self { base: base.to_owned(), cookie: cookie.split(';').next().unwrap().to_owned() }
@@ -30,13 +30,13 @@ impl Visitor {
         Self::of(base, &response)
     }
 
-    /// Of a server that asks for no token.
+    /// A visitor of a server that asks for no token.
     pub async fn without_token(base: &str) -> Self {
         Self::of(base, &web().get(format!("{base}/gallery")).send().await.unwrap())
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        // Where a form leads to is a part of what is tested.
+        // Tests check where a form redirects to.
         let web = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
         web.request(method, format!("{}{path}", self.base)).header("Cookie", &self.cookie)
     }

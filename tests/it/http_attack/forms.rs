@@ -32,7 +32,7 @@ fn endless(program: &Process, start: &str, piece: &str) -> (Option<u16>, usize) 
 }
 
 #[test]
-fn what_is_around_a_file_is_bounded_and_costs_nothing() {
+fn the_parts_of_a_form_around_a_file_are_bounded_and_cost_nothing() {
     on_stage(|stage| {
         let program = &stage.program;
         let start = Instant::now();

@@ -241,7 +241,7 @@ fn no_resource_task_or_subscription_of_another_s_is_there() {
 }
 
 #[test]
-fn another_s_idempotency_key_is_free_and_another_s_conversation_is_not_there() {
+fn idempotency_keys_and_conversations_are_kept_apart_by_caller() {
     on_stage(|stage| {
         let program = &stage.program;
         let hers = hers(program);

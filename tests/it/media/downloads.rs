@@ -117,7 +117,7 @@ async fn a_busy_server_says_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_weather_and_no_problem_shows_the_signature() {
+async fn an_unreachable_server_is_transient_and_no_problem_shows_the_signature() {
     let world = World::new().await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{gone}/x.png?signature=s3cret");
@@ -269,7 +269,10 @@ async fn a_folder_that_has_gone_is_a_problem_of_the_disk() {
     let world = World::new().await;
     let gone = world.folder.path().join("gone");
     let problem = save(png(9, 9, 50).into(), &gone, "x.png", &PICTURE).await.unwrap_err();
-    assert!(matches!(&problem, FetchProblem::Disk(reason) if reason.contains("does not exist")), "{problem}");
+    assert!(
+        matches!(&problem, FetchProblem::Disk(reason) if reason.contains("no longer exists")),
+        "{problem}"
+    );
     for name in ["../x.png", "a/b.png", "", "CON.png", "x.png.", "a\\b.png"] {
         wrong(save(png(9, 9, 50).into(), world.folder.path(), name, &PICTURE).await);
     }

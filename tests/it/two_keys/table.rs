@@ -27,7 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("text_to_image", PLAN),
     ("text_to_audio", PLAN),
     ("speak", PLAN),
-    // What they do not include, or do not name.
+    // What plans exclude, or do not mention.
     ("speech_to_text", BALANCE),
     ("embed_text", BALANCE),
     ("generate_video", BALANCE),
@@ -38,7 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("voice_design", BALANCE),
     ("music_generation", BALANCE),
     ("generate_lyrics", BALANCE),
-    // Free: what either key has.
+    // Free requests, with both keys.
     ("check_account", BOTH_KEYS),
     ("list_voices", BOTH_KEYS),
     ("list_files", BOTH_KEYS),
@@ -48,7 +48,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("query_video_generation", BOTH_KEYS),
     ("list_video_tasks", BOTH_KEYS),
     ("list_models", BOTH_KEYS),
-    // Goes by the tools that use the file.
+    // The key depends on the tools that use the file.
     ("upload_file", BALANCE),
     // Free, from the records or from the disk.
     ("list_jobs", NONE),

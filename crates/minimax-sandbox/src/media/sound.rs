@@ -100,7 +100,7 @@ impl Setting {
         Ok(Sound { bytes, milliseconds, bitrate })
     }
 
-    /// 16-bit samples, each repeated forevery channel.
+    /// 16-bit samples, each repeated for every channel.
     fn spread<'a>(&self, samples: &'a [f32]) -> impl Iterator<Item = i16> + use<'a> {
         let channels = usize::from(self.channels);
         samples.iter().flat_map(move |sample| std::iter::repeat_n(sixteen_bit(*sample), channels))

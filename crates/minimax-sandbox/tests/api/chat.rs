@@ -124,7 +124,7 @@ async fn the_anthropic_endpoints_take_their_own_kind_of_key() {
 }
 
 #[tokio::test]
-async fn a_model_that_is_not_there_is_404_in_anthropics_words_alone() {
+async fn an_unknown_model_is_404_only_in_anthropics_format() {
     let world = World::new().await;
     let body = with(&question(), json!({"model": "MiniMax-M9"}));
     for (path, status) in [("/v1/chat/completions", 400), ("/anthropic/v1/messages", 404)] {
