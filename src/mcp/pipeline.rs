@@ -125,7 +125,6 @@ fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, Erro
     Err(ErrorData::invalid_params(message, None))
 }
 
-<<<<<<< HEAD
 /// The wrong settings, for a tool that exists and is not offered: one of them may be why.
 fn wrong_settings(server: &Server, name: &str) -> Option<ToolError> {
     let problems = &server.config().problems;
@@ -133,10 +132,7 @@ fn wrong_settings(server: &Server, name: &str) -> Option<ToolError> {
     (is_known && !problems.is_empty()).then(|| ToolError::Config(problems.clone()))
 }
 
-/// Before any work is done for the call. The rate is there to stop a runaway loop, so wrong calls count too.
-=======
 /// Before any work is done for the call. The rate stops a runaway loop, so invalid calls count too.
->>>>>>> main
 fn check_rate(server: &Server) -> Result<(), ToolError> {
     server.policy.check_rate()
 }
