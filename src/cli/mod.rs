@@ -21,7 +21,7 @@ mod shell;
 mod texts;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read as _, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,6 +44,9 @@ use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
 use crate::telemetry::{self, in_words};
 use crate::tools;
+
+/// Longer than any file with a key.
+const MOST: u64 = 64 << 10;
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -141,11 +144,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
+        // A reader such as `head` that has enough is no failure.
+        Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "minimax-mcp: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Few threads, because a server mostly waits, and hosts start one per window. For a single client, on stdio, one is enough:
@@ -202,8 +211,15 @@ fn settings(
     }
 }
 
+/// Reads the file of a setting that holds one key.
 fn read_text(path: &Path) -> io::Result<String> {
-    std::fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), in_words(&error)))
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MOST + 1).read_to_string(&mut text));
+    match read {
+        Ok(_) if text.len() as u64 > MOST => Err(io::Error::other("it is too long for a key")),
+        Ok(_) => Ok(text),
+        Err(error) => Err(io::Error::new(error.kind(), in_words(&error))),
+    }
 }
 
 /// The folders of clients on this machine.

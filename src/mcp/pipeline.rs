@@ -68,7 +68,9 @@ async fn stages(
     mut context: RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, Stop> {
     prepare_links(server).await;
-    let tool = resolve_tool(server, &request.name)?;
+    let tool = resolve_tool(server, &request.name).map_err(|unknown| {
+        wrong_settings(server, &request.name).map_or_else(|| Stop::from(unknown), Stop::from)
+    })?;
     check_rate(server)?;
     let given = normalize_arguments(&tool, request.arguments.take().unwrap_or_default());
     let Checked { mut arguments, notes } = validate_arguments(&tool, given)?;
@@ -121,6 +123,13 @@ fn resolve_tool<'a>(server: &'a Server, name: &str) -> Result<Resolved<'a>, Erro
         None => format!("unknown tool `{shown}`{why}; there are {}", names.join(", ")),
     };
     Err(ErrorData::invalid_params(message, None))
+}
+
+/// The wrong settings, for a tool that exists and is not offered: one of them may be why.
+fn wrong_settings(server: &Server, name: &str) -> Option<ToolError> {
+    let problems = &server.config().problems;
+    let is_known = server.catalogue().find(name).is_some();
+    (is_known && !problems.is_empty()).then(|| ToolError::Config(problems.clone()))
 }
 
 /// Before any work is done for the call. The rate stops a runaway loop, so invalid calls count too.

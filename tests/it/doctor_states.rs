@@ -402,3 +402,59 @@ fn the_language_is_that_of_the_environment_unless_an_option_names_one() {
         assert!(said.contains("没有输入密钥"), "{said}");
     });
 }
+
+#[test]
+fn in_the_home_folder_the_file_of_the_user_is_not_counted_twice() {
+    on_stage(|stage| {
+        let machine = Machine::new(stage);
+        machine.entry(".cursor/mcp.json", json!({ "minimax": entry(program()) }));
+        machine.home.write(".gemini/settings.json", "{");
+        let settings: Vec<_> =
+            machine.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut command = machine.home.command(&settings, &["doctor", "--json"]);
+        let output = command.current_dir(machine.home.path("")).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let lines = report["checks"].as_array().unwrap();
+        let of = |client: &str| {
+            let texts = lines.iter().filter_map(|line| line["text"].as_str());
+            texts.filter(|text| text.starts_with(client)).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(matches!(&of("Cursor")[..], [one] if one.contains("starts the server")), "{report:#}");
+        assert_eq!(of("Gemini CLI").len(), 1, "{report:#}");
+    });
+}
+
+#[test]
+fn a_program_with_another_name_is_this_server_in_the_entry_that_it_wrote() {
+    on_stage(|stage| {
+        let machine = Machine::new(stage);
+        let renamed = machine.home.path("bin/minimax-mcp-0.1.0-linux");
+        if fs::hard_link(program(), &renamed).is_err() {
+            fs::copy(program(), &renamed).unwrap();
+        }
+        let run = |arguments: &[&str]| {
+            let mut command = std::process::Command::new(&renamed);
+            command.args(arguments).current_dir(machine.home.path("app")).stdin(std::process::Stdio::null());
+            command.envs([("HOME", machine.home.path("")), ("MINIMAX_DATA_DIR", machine.home.path("data"))]);
+            command.envs(machine.settings.iter().map(|(name, value)| (name, value)));
+            let output = command.output().unwrap();
+            (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        assert!(run(&["setup", "cursor", "--yes"]).0);
+        let (good, said) = run(&["doctor"]);
+        assert!(good && said.contains("starts the server") && !said.contains("is not this server"), "{said}");
+    });
+}
+
+#[test]
+fn a_stored_key_that_is_not_used_is_mended_by_login() {
+    on_stage(|stage| {
+        let mut machine = Machine::new(stage);
+        machine.set("MINIMAX_API_KEY", "");
+        let file = machine.home.write("data/credentials.json", "{bad");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(machine.home.path("data"), fs::Permissions::from_mode(0o700)).unwrap();
+        let (_, fix) = machine.first("settings", "warning", "the file is damaged", "minimax-mcp login");
+        assert_eq!(fix, "Run `minimax-mcp login` again");
+    });
+}

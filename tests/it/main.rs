@@ -189,6 +189,8 @@ mod login;
 // Wrong settings, placeholders, misspelt names, and the command line.
 mod settings;
 mod setup;
+#[cfg(unix)]
+mod setup_files;
 mod setup_remove;
 #[cfg(target_os = "linux")]
 mod setup_terminal;

@@ -55,6 +55,12 @@ const SAMPLES: &[(&str, &str, &str)] = &[
         "# mine\nGOOSE_PROVIDER: openai  # so\nextensions:\n  developer:\n    enabled: true\n    type: builtin\n    timeout: 300\n  # last\nGOOSE_MODEL: x\n",
     ),
     ("goose", ".config/goose/config.yaml", "GOOSE_MODEL: x"),
+    ("goose", ".config/goose/config.yaml", "extensions: {\n  a: {cmd: a},\n}\nGOOSE_MODEL: x\n"),
+    (
+        "vscode-insiders",
+        ".config/Code - Insiders/User/mcp.json",
+        "{\n  // it's \"open\n  \"a\": \"C:\\\\\", /* \" */\n  \"b\": \"/ // \\\" /* \"\n}\n",
+    ),
     (
         "goose",
         ".config/goose/config.yaml",
@@ -235,10 +241,7 @@ fn a_damaged_file_is_named_with_line_and_column_and_left_and_the_others_are_writ
     home.write(".codex/config.toml", "");
     let said = home.bad(&["setup", "--yes"]);
     assert!(said.contains("mcp.json cannot be parsed and is left as it is: line 3, column 10"), "{said}");
-    assert!(
-        said.contains("settings.json is not UTF-8 text") && said.contains("2 clients were left"),
-        "{said}"
-    );
+    assert!(said.contains("settings.json is UTF-16 text") && said.contains("2 clients were left"), "{said}");
     assert!(fs::read_to_string(&damaged).unwrap().contains("oops"));
     assert_eq!(fs::read(&binary).unwrap(), b"\xff\xfe{\0}\0");
     assert!(fs::read_to_string(home.path(".codex/config.toml")).unwrap().contains("mcp_servers.minimax"));

@@ -393,3 +393,56 @@ fn the_examples_of_the_page_work() {
         assert!(stage.dir.path().join("home/work/minimax-mcp-call.1").metadata().unwrap().len() > 500);
     });
 }
+
+#[test]
+fn a_wrong_setting_that_hides_a_tool_is_named_in_place_of_the_tool() {
+    on_stage(|stage| {
+        for (name, value) in [("MINIMAX_READ_ONLY", "maybe"), ("MINIMAX_TOOLSETS", "images")] {
+            let arguments = ["call", "text_to_image", "prompt=A fox"];
+            let output = command(stage, &arguments).env(name, value).output().unwrap();
+            let said = failed(&output, &arguments, 3);
+            assert!(said.contains(name) && said.contains(value) && !said.contains("unknown tool"), "{said}");
+        }
+        assert!(stage.sandbox.paid().is_empty());
+        let arguments = ["call", "text_to_image", "prompt=A fox", "--quiet"];
+        let output = command(stage, &arguments).env("MINIMAX_BUDGTE_DAY", "5").output().unwrap();
+        assert!(output.status.success() && stderr(&output).contains("did you mean MINIMAX_BUDGET_DAY?"));
+        assert_eq!(stdout(&output).lines().count(), 1);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_enough_is_no_failure_and_a_full_disk_is_one() {
+    on_stage(|stage| {
+        for arguments in [
+            &["settings"][..],
+            &["tools", "--json"],
+            &["completions", "zsh"],
+            &["call", "text_to_image", "prompt=A fox", "--json"],
+        ] {
+            // The reading end is closed before anything is written.
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let output = command(stage, arguments).stdout(writer).output().unwrap();
+            assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+            assert_eq!(stderr(&output), "", "{arguments:?}");
+        }
+        assert_eq!(stage.sandbox.paid().len(), 1);
+        if let Ok(full) = fs::File::options().write(true).open("/dev/full") {
+            let output = command(stage, &["settings"]).stdout(full).output().unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            assert!(stderr(&output).contains("No space left"), "{}", stderr(&output));
+        }
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_no_key_is_not_read_to_its_end() {
+    on_stage(|stage| {
+        let arguments = ["account", "--api-key-file", "/dev/zero"];
+        let said = failed(&run(stage, &arguments), &arguments, 3);
+        assert!(said.contains("MINIMAX_API_KEY_FILE") && said.contains("too long for a key"), "{said}");
+    });
+}

@@ -15,7 +15,7 @@ use super::account::masked;
 use super::report::Line;
 use crate::cli::setup::clients::{CLIENTS, Client, Folders, Format, Scope};
 use crate::cli::setup::document;
-use crate::cli::setup::entry::{NAME, PACKAGE, is_ours, read};
+use crate::cli::setup::entry::{NAME, PACKAGE, is_ours, is_this_program, read};
 use crate::cli::setup::file::ConfigFile;
 use crate::cli::texts::doctor as say;
 use crate::cli::texts::setup as say_setup;
@@ -93,8 +93,11 @@ impl Entries {
     pub(super) fn find(folders: &Folders) -> Self {
         let mut entries = Self { found: Vec::new(), problems: Vec::new(), others: Vec::new() };
         for client in CLIENTS.iter().filter(|client| client.format != Format::Printed) {
-            for scope in [Scope::User, Scope::Project] {
-                entries.read(client, scope, folders);
+            entries.read(client, Scope::User, folders);
+            // In the home folder, the file of the project may be that of the user.
+            let real = |scope| dunce::canonicalize(client.file(scope, folders)?).ok();
+            if real(Scope::Project).is_none_or(|file| Some(file) != real(Scope::User)) {
+                entries.read(client, Scope::Project, folders);
             }
         }
         entries
@@ -116,6 +119,9 @@ impl Entries {
             Ok(entries) => entries,
             Err(problem) => return wrong(say_setup::cannot_be_read(problem)),
         };
+        if let Some(problem) = client.is_strict.then(|| document::not_plain_json(&text)).flatten() {
+            wrong(say_setup::cannot_be_read(problem));
+        }
         if let Some((name, other)) = entries.iter().find(|(name, entry)| name == NAME && !is_ours(entry)) {
             let started =
                 read(other).map_or_else(say::entry_another, |(command, args, _)| launched(&command, &args));
@@ -271,10 +277,7 @@ fn launched(command: &str, args: &[String]) -> String {
 /// True if the entry starts nothing but this program as a server. A project's file comes with the project: its author must
 /// not decide what runs here.
 fn is_harmless(command: &str, args: &[String], env: &[(String, String)]) -> bool {
-    let real = |path: &Path| dunce::canonicalize(path).ok();
-    let own = std::env::current_exe().ok().and_then(|path| real(&path));
-    own.is_some()
-        && real(Path::new(command)) == own
+    is_this_program(Path::new(command))
         && args.iter().all(|word| ["serve", "--sandbox"].contains(&word.as_str()))
         && env.iter().all(|(name, _)| name.starts_with("MINIMAX_"))
 }

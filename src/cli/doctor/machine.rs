@@ -32,7 +32,9 @@ pub(super) fn settings(config: &Config) -> Vec<Line> {
         .map(|problem| Line::wrong("settings", problem.to_string(), say::setting_fix(problem.name)));
     let warnings = config.warnings.iter().map(|warning| {
         let name = warning.split_whitespace().next().unwrap_or_default();
-        Line::warning("settings", warning.clone(), say::setting_warning_fix(name))
+        let is_setting = name.starts_with("MINIMAX_");
+        let fix = if is_setting { say::setting_warning_fix(name) } else { say::stored_key_fix() };
+        Line::warning("settings", warning.clone(), fix)
     });
     let lines: Vec<_> = wrong.chain(warnings).collect();
     if lines.is_empty() { vec![Line::ok("settings", say::settings_good())] } else { lines }

@@ -89,8 +89,10 @@ fn typed() -> io::Result<String> {
         return rpassword::prompt_password(say::key_question());
     }
     let mut text = String::new();
-    io::stdin().take(MOST).read_to_string(&mut text)?;
-    Ok(text)
+    match io::stdin().take(MOST).read_to_string(&mut text) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(io::Error::other(say::not_text())),
+        read => read.map(|_| text),
+    }
 }
 
 /// Forgets the stored keys.

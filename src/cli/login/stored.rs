@@ -12,6 +12,7 @@ use crate::cli::setup::undo::write_private;
 use crate::cli::texts::login as say;
 use crate::config::KeyKind;
 use crate::media::private;
+use crate::telemetry::in_words;
 
 const FILE: &str = "credentials.json";
 
@@ -94,7 +95,7 @@ impl Stored {
             .collect();
         match write_private(data_dir, FILE, &format!("{:#}\n", Value::Object(fields))) {
             Ok(()) => Ok(stored),
-            Err(error) => Err(say::cannot_store(stored.path.display(), error)),
+            Err(error) => Err(say::cannot_store(stored.path.display(), in_words(&error))),
         }
     }
 
@@ -104,11 +105,12 @@ impl Stored {
     }
 
     /// Deletes the stored keys. Returns whether there was one.
-    pub(super) fn forget(data_dir: &Path) -> io::Result<bool> {
-        match std::fs::remove_file(data_dir.join(FILE)) {
+    pub(super) fn forget(data_dir: &Path) -> Result<bool, String> {
+        let path = data_dir.join(FILE);
+        match std::fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => Err(say::cannot_delete(path.display(), in_words(&error))),
         }
     }
 

@@ -74,6 +74,8 @@ pub(in crate::cli) struct Client {
     pub(in crate::cli) shape: Shape,
     /// Whether the client starts servers in the folder of the project.
     pub(in crate::cli) coding: bool,
+    /// Whether the client's JSON may have no comments and no trailing commas.
+    pub(in crate::cli) is_strict: bool,
     /// Whether the client can ask for the key itself and keep it safe (the key `inputs`).
     pub(in crate::cli) has_inputs: bool,
 }
@@ -91,6 +93,7 @@ const PLAIN: Client = Client {
     remove: None,
     shape: Shape::Plain,
     coding: false,
+    is_strict: false,
     has_inputs: false,
 };
 
@@ -104,6 +107,7 @@ pub(in crate::cli) const CLIENTS: &[Client] = &[
             "~/Library/Application Support/Claude/claude_desktop_config.json",
             "$CONFIG/Claude/claude_desktop_config.json",
         ],
+        is_strict: true,
         ..PLAIN
     },
     Client {

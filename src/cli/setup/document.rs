@@ -8,6 +8,8 @@ mod yaml;
 use serde_json::Value;
 
 use super::clients::Format;
+use crate::cli::texts::setup as say;
+pub(super) use place::position;
 pub(in crate::cli) use place::{Entries, Place, Unusable};
 
 const BOM: char = '\u{feff}';
@@ -21,6 +23,17 @@ pub(in crate::cli) fn entries(format: Format, text: &str, servers: &str) -> Resu
         Format::Yaml => yaml::entries(text, servers),
         Format::Printed => Ok(Vec::new()),
     }
+}
+
+/// The first place at which a client that reads plain JSON stops, such as a comment or a trailing comma.
+pub(in crate::cli) fn not_plain_json(text: &str) -> Option<Unusable> {
+    let text = text.strip_prefix(BOM).unwrap_or(text);
+    if text.trim().is_empty() {
+        return None;
+    }
+    let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
+    let (line, column) = (error.line(), error.column());
+    Some(Unusable::Damaged { line, column, message: say::comment_or_comma() })
 }
 
 /// The entries of each project in the client's file for the user, with the project's folder.

@@ -196,7 +196,13 @@ pub(in crate::cli) fn is_ours(entry: &Value) -> bool {
     };
     let package = |word: &str| word.split('@').next() == Some(PACKAGE);
     // `uvx minimax-mcp` is the official server.
-    stem(&command) == PROGRAM || args.iter().any(|word| package(word))
+    stem(&command) == PROGRAM || is_this_program(Path::new(&command)) || args.iter().any(|word| package(word))
+}
+
+/// True for the program that runs, whatever its name.
+pub(in crate::cli) fn is_this_program(command: &Path) -> bool {
+    let own = std::env::current_exe().and_then(dunce::canonicalize).ok();
+    own.is_some() && dunce::canonicalize(command).ok() == own
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::document::position;
 use crate::cli::texts::setup as say;
 use crate::telemetry::in_words;
 
@@ -22,22 +23,29 @@ pub(in crate::cli) struct ConfigFile {
 impl ConfigFile {
     /// Reads the file. The error says what is wrong without the path.
     pub(in crate::cli) fn read(path: &Path) -> Result<Self, String> {
-        let real = match fs::canonicalize(path) {
+        let real = match dunce::canonicalize(path) {
             Ok(real) => real,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if path.symlink_metadata().is_ok() {
                     return Err(say::dangling_link());
                 }
-                return Ok(Self { path: path.to_owned(), text: None });
+                return Ok(Self { path: behind_links(path), text: None });
             }
             Err(error) => return Err(say::cannot_be_read(in_words(&error))),
         };
+        // A pipe would be waited for, and a device has no end.
+        if fs::metadata(&real).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+            return Err(say::no_ordinary_file());
+        }
         let bytes = fs::read(&real).map_err(|error| say::cannot_be_read(in_words(&error)))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let before = error.utf8_error().valid_up_to();
-            say::not_utf8(before + 1)
-        })?;
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(error.as_bytes()))?;
         Ok(Self { path: real, text: Some(text) })
+    }
+
+    /// The first folder on the way to the file that does not exist.
+    pub(super) fn missing_folder(&self) -> Option<PathBuf> {
+        let missing = self.path.ancestors().skip(1).take_while(|folder| folder.symlink_metadata().is_err());
+        missing.last().map(Path::to_owned)
     }
 
     /// Replaces the file, if it is still as it was read. `private` keeps other users from reading a new file.
@@ -98,4 +106,24 @@ impl ConfigFile {
         fs::copy(&self.path, &copy)?;
         Ok(Some(copy))
     }
+}
+
+/// A path that does not exist yet, with the links in its folders resolved: it is the same path once the file is there.
+fn behind_links(path: &Path) -> PathBuf {
+    let real = path.ancestors().skip(1).find_map(|folder| {
+        let rest = path.strip_prefix(folder).ok()?;
+        Some(dunce::canonicalize(folder).ok()?.join(rest))
+    });
+    real.unwrap_or_else(|| path.to_owned())
+}
+
+/// What is wrong with bytes that are not UTF-8, with line and column.
+fn not_utf8(bytes: &[u8]) -> String {
+    let before = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let (line, column) = position(before, before.len());
+    // The marks of UTF-16, in which some editors on Windows save.
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return say::is_utf16(line, column);
+    }
+    say::not_utf8(line, column)
 }

@@ -23,6 +23,7 @@ use super::outcome::Outcome;
 use super::texts::LanguageOption;
 use super::texts::setup as say;
 use crate::config::Config;
+use crate::telemetry::in_words;
 
 /// The arguments of `setup`.
 #[derive(Debug, clap::Args)]
@@ -121,16 +122,23 @@ pub(super) fn run(options: &Options, around: &Surroundings<'_>) -> Outcome {
             return Err(say::nothing_written().into());
         }
         let private = !entry.keys.is_empty();
+        let mut written = 0;
         for plan in &plans {
             match plan.carry_out(&mut edits, &around.config.data_dir, private) {
-                Ok(said) => writeln!(out, "{said}")?,
+                Ok(said) => {
+                    writeln!(out, "{said}")?;
+                    written += 1;
+                }
                 Err(error) => {
-                    writeln!(io::stderr(), "{}: {}: {error}", plan.client.title, plan.path().display())?;
+                    let why = say::cannot_be_written(in_words(&error));
+                    writeln!(io::stderr(), "{}: {} {why}", plan.client.title, plan.path().display())?;
                     failed += 1;
                 }
             }
         }
-        writeln!(out, "{}", say::restart())?;
+        if written > 0 {
+            writeln!(out, "{}", say::restart())?;
+        }
     }
     if options.dry_run {
         writeln!(out, "{}", say::dry_run())?;

@@ -167,6 +167,15 @@ impl Plan {
             let _ = writeln!(text, "  {mark} {}", change.value().trim_end());
         }
         text.truncate(text.trim_end().len());
+        let written = match &self.change {
+            Change::Write { text, .. } => Some(text),
+            Change::None | Change::Restore { .. } => None,
+        };
+        let problem =
+            written.filter(|_| self.client.is_strict).and_then(|text| document::not_plain_json(text));
+        if let Some(problem) = problem {
+            let _ = write!(text, "\n{title}: {} {}", self.path().display(), say::cannot_be_read(problem));
+        }
         text
     }
 
@@ -177,12 +186,15 @@ impl Plan {
             Change::None => Ok(String::new()),
             Change::Write { text, original } => {
                 let copy = self.file.back_up()?;
-                let earlier = edits.get(path).and_then(|edit| edit.backup.clone());
-                let backup = copy.clone().or(earlier);
+                let earlier = edits.get(path);
+                let backup = copy.clone().or_else(|| earlier?.backup.clone());
+                let made_folder = earlier.and_then(|edit| edit.made_folder.clone());
+                let made_folder = self.file.missing_folder().or(made_folder);
                 let edit = match &original.text {
                     OriginalText::Known(before) => Edit::between(before.as_deref(), text, backup),
                     OriginalText::Unknown => Edit::of_entry_alone(backup),
                 };
+                let edit = edit.in_folder(made_folder);
                 let edit = Some(edit.of(original.entry.clone(), self.entry.1.clone()));
                 // Write the record before the file: a record without its edit matches no text and does no harm.
                 edits.put(data_dir, path, edit)?;
@@ -191,9 +203,12 @@ impl Plan {
                 Ok(say::wrote(path.display()) + &copy.unwrap_or_default())
             }
             Change::Restore { text } => {
-                match text {
-                    Some(text) => self.file.write(text, true)?,
-                    None => self.file.delete()?,
+                if let Some(text) = text {
+                    self.file.write(text, true)?;
+                } else {
+                    self.file.delete()?;
+                    let made = edits.get(path).and_then(|edit| edit.made_folder.as_deref());
+                    remove_empty(path, made);
                 }
                 let backup = edits.get(path).and_then(|edit| edit.backup.clone());
                 // The copy has served its purpose if it is what stands in the file.
@@ -210,6 +225,13 @@ impl Plan {
             }
         }
     }
+}
+
+/// Removes the folders that `setup` made for a file, unless something else is in them by now.
+fn remove_empty(path: &Path, made: Option<&Path>) {
+    let Some(made) = made else { return };
+    let made = path.ancestors().skip(1).take_while(|folder| folder.starts_with(made));
+    let _ = made.map(std::fs::remove_dir).take_while(Result::is_ok).count();
 }
 
 fn read(client: &'static Client, path: &Path) -> Result<(ConfigFile, Option<Value>), String> {

@@ -26,6 +26,9 @@ pub(super) struct Edit {
     inserted: String,
     /// Whether the edit made the file.
     pub(super) created: bool,
+    /// The first of the folders that the edit made for the file.
+    #[serde(default)]
+    pub(super) made_folder: Option<PathBuf>,
     /// The copy that was made before the edit.
     pub(super) backup: Option<PathBuf>,
     /// The entry that was there before `setup` wrote its own.
@@ -54,6 +57,7 @@ impl Edit {
             removed: middle(old_rest),
             inserted: middle(new_rest),
             created: before.is_none(),
+            made_folder: None,
             backup,
             replaced: None,
             entry: None,
@@ -63,6 +67,11 @@ impl Edit {
     /// An edit whose text cannot be restored, because other changes lie between our edits.
     pub(super) fn of_entry_alone(backup: Option<PathBuf>) -> Self {
         Self { after: String::new(), backup, ..Self::between(Some(""), "", None) }
+    }
+
+    /// The same edit, with the folder that was made for its file.
+    pub(super) fn in_folder(self, made_folder: Option<PathBuf>) -> Self {
+        Self { made_folder, ..self }
     }
 
     /// The same edit, with the entry that it replaced and the one that it wrote.

@@ -87,10 +87,9 @@ pub(super) async fn run(mut config: Config, command: Command) -> Coded {
             return Ok(Exit::Usage.into());
         }
     };
-    if !output.quiet {
-        for warning in warnings {
-            writeln!(io::stderr(), "minimax-mcp: {warning}")?;
-        }
+    // With `--quiet` too: a misspelt budget is no budget.
+    for warning in warnings {
+        writeln!(io::stderr(), "minimax-mcp: {warning}")?;
     }
     Ok(carry_out(server, order, output).await?.into())
 }
@@ -145,8 +144,10 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
         _ = tokio::signal::ctrl_c() => None,
     };
     shell.client.service().clear();
+    let mut printed = Ok(());
     let exit = if let Some(answer) = &done {
-        answer.print(output)?;
+        // Whether or not somebody reads it: jobs are handed over below.
+        printed = answer.print(output);
         let exit = Exit::of(answer, awaited);
         if exit == Exit::Settings {
             let help = "`minimax-mcp login` stores a key; `minimax-mcp doctor` says what is wrong; `minimax-mcp settings` shows the \
@@ -166,7 +167,11 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
         () = server.jobs().shut_down(LINGER) => {}
         _ = tokio::signal::ctrl_c() => server.jobs().shut_down(Duration::ZERO).await,
     }
-    Ok(exit)
+    match printed {
+        // The reader had enough, and the exit code still tells how the call ended.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+        printed => printed.map(|()| exit).map_err(Into::into),
+    }
 }
 
 /// What a person reads after Ctrl-C. `costs` says whether the tool costs money.

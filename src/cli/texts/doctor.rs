@@ -37,6 +37,7 @@ super::texts! {
         "Correct {name} and restart the server; until then calls are refused",
         "请改正 {name} 并重启服务器；在此之前所有调用都会被拒绝"
     }
+    stored_key_fix() { "Run `minimax-mcp login` again", "请重新运行 `minimax-mcp login`" }
     setting_warning_fix(name) { "Correct or remove {name}", "请改正或删除 {name}" }
     settings_good() { "no mistake found", "没有发现问题" }
 

@@ -13,7 +13,7 @@ super::texts! {
         "Stored a key {kind}{region} in {path}, which only you can read. The server uses it when MINIMAX_API_KEY is not set.",
         "已保存密钥（{kind}{region}），文件是 {path}，只有你能读取。没有设置 MINIMAX_API_KEY 时，服务器使用这个密钥。"
     }
-    stored_region(region) { ", region `{region}`", "，区域 `{region}`" }
+    stored_region(region) { ", region `{region}`,", "，区域 `{region}`" }
     next_step() {
         "Next: `minimax-mcp setup` writes the server into your clients.",
         "下一步：运行 `minimax-mcp setup`，把服务器写入你的客户端。"
@@ -39,6 +39,11 @@ super::texts! {
     cannot_store(path, why) {
         "the key cannot be stored in {path}: {why}",
         "无法把密钥保存到 {path}：{why}"
+    }
+    cannot_delete(path, why) { "{path} cannot be deleted: {why}", "无法删除 {path}：{why}" }
+    not_text() {
+        "the input is not UTF-8 text; give the key alone",
+        "输入的不是 UTF-8 文本；请只输入密钥"
     }
     deleted() { "Every stored key was deleted.", "已删除保存的密钥。" }
     none_stored() { "No key is stored.", "没有保存过密钥。" }

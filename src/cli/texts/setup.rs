@@ -63,7 +63,25 @@ super::texts! {
     }
     dangling_link() { "is a link to a file that does not exist", "是一个链接，指向的文件不存在" }
     cannot_be_read(why) { "cannot be read: {why}", "无法读取：{why}" }
-    not_utf8(byte) { "is not UTF-8 text (byte {byte})", "不是 UTF-8 文本（第 {byte} 字节）" }
+    cannot_be_written(why) { "cannot be written: {why}", "无法写入：{why}" }
+    no_ordinary_file() { "is not an ordinary file", "不是普通文件" }
+    not_utf8(line, column) {
+        "is not UTF-8 text (line {line}, column {column})",
+        "不是 UTF-8 文本（第 {line} 行第 {column} 列）"
+    }
+    is_utf16(line, column) {
+        "is UTF-16 text (line {line}, column {column}); save it as UTF-8",
+        "是 UTF-16 文本（第 {line} 行第 {column} 列），请另存为 UTF-8"
+    }
+    comment_or_comma() {
+        "This client reads no comments and no trailing commas",
+        "这个客户端不支持注释和末尾的逗号"
+    }
+    string_without_end() { "A string does not end on its line", "字符串没有在本行结束" }
+    more_than_a_document() {
+        "Only one YAML document without directives can be edited",
+        "只能修改不带指令的单个 YAML 文档"
+    }
     changed_meanwhile() {
         "another program has changed it in the meantime; run the command again",
         "在此期间其他程序修改了它，请重新运行命令"

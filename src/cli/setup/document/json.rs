@@ -20,10 +20,45 @@ fn parse(text: &str) -> Result<CstRootNode, Unusable> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
+    // The parser lets a string go on in the next line.
+    if let Some(end) = string_without_end(text) {
+        let (line, column) = position(text, end);
+        return Err(Unusable::Damaged { line, column, message: say::string_without_end() });
+    }
     CstRootNode::parse(text, &options).map_err(|error| {
         let (line, column) = position(text, error.range().start);
         Unusable::Damaged { line, column, message: error.kind().to_string() }
     })
+}
+
+/// The first line end within a string.
+fn string_without_end(text: &str) -> Option<usize> {
+    let (mut rest, mut at) = (text, 0);
+    while let Some(found) = rest.find(['"', '/']) {
+        let (_, tail) = rest.split_at(found);
+        at += found;
+        let length = if tail.starts_with("//") {
+            tail.find(['\n', '\r']).unwrap_or(tail.len())
+        } else if tail.starts_with("/*") {
+            tail.find("*/").map_or(tail.len(), |end| end + 2)
+        } else if tail.starts_with('"') {
+            let mut is_escaped = false;
+            let end = tail.char_indices().skip(1).find(|(_, letter)| {
+                let ends = matches!(letter, '\n' | '\r') || (*letter == '"' && !is_escaped);
+                is_escaped = *letter == '\\' && !is_escaped;
+                ends
+            });
+            match end {
+                Some((end, '"')) => end + 1,
+                Some((end, _)) => return Some(at + end),
+                None => tail.len(),
+            }
+        } else {
+            1
+        };
+        (rest, at) = (tail.get(length..).unwrap_or_default(), at + length);
+    }
+    None
 }
 
 /// The properties with this name. A name that is there twice is legal in JSON, and the last one counts.

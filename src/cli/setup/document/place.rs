@@ -26,7 +26,7 @@ pub(in crate::cli) struct Place<'a> {
 pub(in crate::cli) type Entries = Vec<(String, Value)>;
 
 /// Line and column of a byte, both from 1.
-pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
+pub(in crate::cli::setup) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;

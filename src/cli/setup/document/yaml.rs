@@ -3,22 +3,49 @@
 use std::str::FromStr as _;
 
 use serde_json::{Map, Value, json};
+use yaml_edit::validator::{Severity, Validator, Violation};
 use yaml_edit::{
     Document, Mapping, MappingBuilder, ScalarType, ScalarValue, SequenceBuilder, YamlError, YamlNode,
 };
 
-use super::place::{Entries, Place, Unusable, unexpected};
+use super::place::{Entries, Place, Unusable, position, unexpected};
 use crate::cli::texts::setup as say;
 
 fn parse(text: &str) -> Result<Document, Unusable> {
-    Document::from_str(text).map_err(|error| match error {
-        YamlError::Parse { message, line, column } => {
+    let document = Document::from_str(text).map_err(|error| {
+        if let YamlError::Parse { message, line, column } = error {
             // The message may go on with a suggestion.
             let message = message.split(". ").next().unwrap_or_default().to_owned();
-            Unusable::Damaged { line: line.unwrap_or(1), column: column.unwrap_or(1), message }
+            return Unusable::Damaged { line: line.unwrap_or(1), column: column.unwrap_or(1), message };
         }
-        other => Unusable::Unexpected(other.to_string()),
-    })
+        let (line, column) = second_document(text);
+        Unusable::Damaged { line, column, message: say::more_than_a_document() }
+    })?;
+    // The parser repairs what a client's parser refuses, such as a tab before a name or a name that is there twice.
+    let mistakes = Validator::new().validate(&document);
+    // Clients allow a closing bracket at the start of a line, which the standard does not.
+    let is_refused = |mistake: &Violation| {
+        mistake.severity == Severity::Error
+            && !mistake.message.starts_with("Flow collection continuation line")
+    };
+    match mistakes.into_iter().find(is_refused) {
+        None => Ok(document),
+        Some(mistake) => {
+            let start = mistake.text_range.map_or(0, |range| range.start as usize);
+            let (line, column) = position(text, start);
+            Err(Unusable::Damaged { line, column, message: mistake.message })
+        }
+    }
+}
+
+/// The line of the first directive, end of a document, or start of a second one.
+fn second_document(text: &str) -> (usize, usize) {
+    let is_content = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
+    let first = text.lines().position(|line| is_content(&line)).unwrap_or_default();
+    let is_mark = |(at, line): &(usize, &str)| {
+        line.starts_with('%') || line.starts_with("...") || (line.starts_with("---") && *at > first)
+    };
+    (text.lines().enumerate().find(is_mark).map_or(0, |(at, _)| at) + 1, 1)
 }
 
 /// True if there is nothing but comments and blank lines.
