@@ -134,13 +134,13 @@ fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The value of a set of ratios or numbers that is nearest in size, and how far away it is: 0 for the same.
+/// The value of a set of ratios or numbers that is nearest in size, and how far away it is: 0 for the same one.
 fn near<'a>(set: &'a [Value], value: &Value) -> Option<(&'a Value, f64)> {
     let wanted = magnitude(value)?;
     let rated = set.iter().filter_map(|legal| Some((legal, (magnitude(legal)? / wanted).ln().abs())));
     let (nearest, distance) = rated.min_by(|a, b| a.1.total_cmp(&b.1))?;
-    // Rounded ratios such as 1.78 are the same.
-    Some((nearest, if distance < 0.003 { 0.0 } else { distance }))
+    // Rounded ratios such as 1.78 are the same. Rounded numbers are others.
+    Some((nearest, if nearest.is_string() && distance < 0.003 { 0.0 } else { distance }))
 }
 
 /// The size of a number, or of a ratio: `16:9`, `16/9`, `16x9` or `1.78`.
