@@ -15,8 +15,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::telemetry::display;
+
 /// Stands before a warning in the facts.
 const NOTE: &str = "Note: ";
+
+/// The most characters of a fact in the first line.
+const LONGEST_FACT: usize = 1_000;
 
 /// The texts and the links of a result.
 #[derive(Debug, Default)]
@@ -60,6 +65,8 @@ impl Report {
     }
 
     fn item(mut self, value: String, words: String) -> Self {
+        // A fact may be a name that a caller or MiniMax chose.
+        let words = display(&words, LONGEST_FACT);
         self.head.push(Item { value, words });
         self
     }
