@@ -222,13 +222,15 @@ impl StoreError {
             Cause::Disk if self.place.is_server() => "Make room on the disk of the database server.",
             Cause::Lock if self.place.is_server() => {
                 "Other connections hold the rows or the lock of the account. Try again in a minute; if it persists, \
-                 pg_stat_activity shows which."
+                 pg_stat_activity shows which. Behind a pooler, too few connections to the database look the same (with \
+                 PgBouncer, default_pool_size)."
             }
             Cause::Shared | Cause::Other if self.place.is_server() => {
                 "See the log of the database server. `minimax-mcp doctor` tries the connection again."
             }
             Cause::Away => {
-                "Start the database server, or correct host and port in MINIMAX_STORE_URL. Running jobs continue, and \
+                "Start the database server, or correct host and port in MINIMAX_STORE_URL; if they are right, a pooler in \
+                 front of it may have too few connections (with PgBouncer, default_pool_size). Running jobs continue, and \
                  nothing new is bought."
             }
             Cause::Tls => {

@@ -9,7 +9,7 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{PgConnection, Postgres, Sqlite, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::log_sync::LogSync;
 
@@ -69,28 +69,31 @@ impl ServerPool {
     }
 
     /// A transaction. There is one permit for each connection. A caller that waits in vain for a permit learns nothing about the
-    /// server; an attempt to connect that takes too long shows that it is away.
+    /// server; an attempt that takes too long shows that the server is away, or that a pooler in front of it has no connection
+    /// to it left.
     ///
     /// While the server is away, callers wait only briefly, but their attempts continue after they have given up. With many
     /// callers, most of a caller's time is over when it gets its permit. If its attempt ended with it, no attempt would last
     /// long enough to find that the server is back.
     pub(super) async fn begin(&self) -> Result<ServerTransaction, sqlx::Error> {
         let is_away = self.is_away.load(Ordering::Relaxed);
-        let end = Instant::now() + if is_away { AWAY } else { self.pool.options().get_acquire_timeout() };
+        let patience = self.pool.options().get_acquire_timeout();
+        let end = Instant::now() + if is_away { AWAY } else { patience };
         let turn = timeout_at(end, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
-        let attempt = Box::pin(self.clone().attempt(turn));
-        if !is_away {
-            return attempt.await;
-        }
         #[expect(
             clippy::disallowed_methods,
             reason = "a shut-down may lose an attempt, which has written nothing"
         )]
-        let attempt = tokio::spawn(attempt);
+        let attempt = tokio::spawn(Box::pin(self.clone().attempt(turn)));
+        let end = if is_away { end } else { Instant::now() + patience };
         match timeout_at(end, attempt).await {
             Ok(Ok(begun)) => begun,
-            Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut),
+            Ok(Err(_)) => Err(sqlx::Error::PoolTimedOut),
+            Err(_) => {
+                self.is_away.store(true, Ordering::Relaxed);
+                Err(sqlx::Error::PoolTimedOut)
+            }
         }
     }
 
@@ -173,7 +176,8 @@ impl Pool {
                 log.sync_all().await;
                 pool.close().await;
             }
-            Self::Postgres(pool) => pool.pool.close().await,
+            // It waits for connections that are in use. One that waits for a pooler may be in use for minutes.
+            Self::Postgres(pool) => drop(timeout(AWAY, pool.pool.close()).await),
         }
     }
 }
@@ -235,23 +239,32 @@ mod tests {
     const FEW: u32 = 3;
 
     /// A pool for a server that lets connections in after this time, or never.
-    #[expect(clippy::disallowed_methods, reason = "the server ends with the test")]
     async fn pool(delay: Option<Duration>) -> ServerPool {
+        pool_of(delay, Duration::ZERO, AWAY * 3).await
+    }
+
+    /// A pool for a server that lets connections in after `delay`, or never, and begins a transaction after `pooler`.
+    #[expect(clippy::disallowed_methods, reason = "the server ends with the test")]
+    async fn pool_of(delay: Option<Duration>, pooler: Duration, patience: Duration) -> ServerPool {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").username("x");
         let options =
             options.port(listener.local_addr().unwrap().port()).ssl_mode(sqlx::postgres::PgSslMode::Disable);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(served(stream, delay));
+                tokio::spawn(served(stream, delay, pooler));
             }
         });
-        let patience = PgPoolOptions::new().max_connections(FEW).acquire_timeout(AWAY * 3);
-        ServerPool::new(patience.connect_lazy_with(options))
+        let pool = PgPoolOptions::new().max_connections(FEW).acquire_timeout(patience);
+        ServerPool::new(pool.connect_lazy_with(options))
     }
 
     /// As little of the protocol as a transaction needs.
-    async fn served(mut stream: TcpStream, delay: Option<Duration>) -> std::io::Result<()> {
+    async fn served(
+        mut stream: TcpStream,
+        delay: Option<Duration>,
+        pooler: Duration,
+    ) -> std::io::Result<()> {
         let Some(delay) = delay else { return std::future::pending().await };
         let length = stream.read_u32().await? as usize;
         stream.read_exact(&mut vec![0; length - 4]).await?;
@@ -263,6 +276,9 @@ mod tests {
             let mut text = vec![0; stream.read_u32().await? as usize - 4];
             stream.read_exact(&mut text).await?;
             let state = if text.starts_with(b"BEGIN") { b'T' } else { b'I' };
+            if state == b'T' {
+                tokio::time::sleep(pooler).await;
+            }
             if kind == b'Q' {
                 stream.write_all(b"C\0\0\0\x07OK\0").await?;
             }
@@ -307,5 +323,22 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert!(pool.begin().await.is_ok());
+    }
+    /// A pooler accepts the connection at once, and the transaction begins when it has a connection to the server.
+    #[tokio::test]
+    async fn a_transaction_that_does_not_begin_is_not_waited_for_longer_than_a_connection() {
+        let patience = Duration::from_millis(500);
+        let pool = pool_of(Some(Duration::ZERO), AWAY * 2, patience).await;
+        let start = Instant::now();
+        assert!(timed_out(&pool.begin().await));
+        assert!(start.elapsed() < AWAY, "{:?}", start.elapsed());
+        assert!(pool.is_away.load(Ordering::Relaxed) && !pool.is_busy());
+        // The transaction begins after all, and nobody uses it.
+        while pool.is_away.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let start = Instant::now();
+        Pool::Postgres(pool).close().await;
+        assert!(start.elapsed() < AWAY * 2);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+use tokio::time::timeout;
 
 use super::error::Fault;
 use super::inspection::Inspection;
@@ -17,6 +18,9 @@ const MOST: u32 = 8;
 
 /// How long a statement waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long `minimax-mcp doctor` waits for all that it asks the server.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The name of the lock that one migration holds.
 const MIGRATING: &str = "minimax-mcp migrations";
@@ -31,7 +35,8 @@ pub(super) async fn connect(url: &str) -> Result<(PgPool, bool), Trouble> {
     match migrate(&pool).await {
         Ok(was_changed) => Ok((pool, was_changed)),
         Err(error) => {
-            pool.close().await;
+            // A connection that waits for a pooler cannot be closed.
+            let _ = timeout(LOOK, pool.close()).await;
             Err(error.into())
         }
     }
@@ -56,14 +61,12 @@ pub(super) fn probe(url: &str) -> Result<PgPool, Trouble> {
 
 /// Looks at the records and changes nothing. `None` if there are no tables yet.
 pub(super) async fn inspect(url: &str) -> Result<Option<Inspection>, Trouble> {
-    let pool = pool(url).await?;
-    let found = look(&pool).await;
-    pool.close().await;
-    found
+    timeout(LOOK, look(url)).await.unwrap_or_else(|_| Err(Fault::Away.into()))
 }
 
-async fn look(pool: &PgPool) -> Result<Option<Inspection>, Trouble> {
-    let mut transaction = begin_postgres(pool).await?;
+async fn look(url: &str) -> Result<Option<Inspection>, Trouble> {
+    let pool = pool(url).await?;
+    let mut transaction = begin_postgres(&pool).await?;
     if !has_tables(&mut transaction).await? {
         return Ok(None);
     }
@@ -105,7 +108,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
 /// sqlx's own migrator takes a session lock and uses named statements. Behind a pooler both outlive the transaction and
 /// affect another client.
 async fn migrate(pool: &PgPool) -> Result<bool, MigrateError> {
-    let mut transaction = begin_postgres(pool).await?;
+    // Behind a pooler without a free connection it would wait for minutes.
+    let begun = timeout(PATIENCE, begin_postgres(pool)).await;
+    let mut transaction = begun.map_err(|_| MigrateError::Source(Fault::Away.into()))??;
     if has_tables(&mut transaction).await? && pending(&mut transaction).await?.is_empty() {
         return Ok(false);
     }

@@ -1,6 +1,6 @@
 //! Sets up the log and the export of spans.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -21,6 +21,9 @@ use crate::config::{DEFAULT_LOG, TelemetrySettings};
 
 /// How long the exit of the program waits for unsent spans.
 const FLUSH: Duration = Duration::from_millis(500);
+
+/// How much of one value a log line shows, in bytes. At the level `trace`, a message with a file in it is a value.
+const LONGEST: usize = 8 * 1024;
 
 /// The running telemetry. Stop it at the end of the program, so that the last spans are sent.
 #[derive(Debug)]
@@ -105,13 +108,15 @@ fn is_shown(field: &Field) -> bool {
 impl Visit for Shown<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if is_shown(field) {
-            self.0.record_debug(field, value);
+            self.0.record_debug(field, &Beginning(value));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if is_shown(field) {
-            self.0.record_str(field, value);
+        if field.name() == "message" {
+            self.record_debug(field, &format_args!("{value}"));
+        } else {
+            self.record_debug(field, &value);
         }
     }
 
@@ -122,9 +127,63 @@ impl Visit for Shown<'_> {
     }
 }
 
+/// The first [`LONGEST`] bytes of a value. What follows is not even formatted.
+struct Beginning<'a>(&'a dyn fmt::Debug);
+
+impl fmt::Debug for Beginning<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cut = Cut { writer: f, left: LONGEST, is_full: false };
+        let written = write!(cut, "{:?}", self.0);
+        if cut.is_full { f.write_str("… (cut)") } else { written }
+    }
+}
+
+/// Writes up to a length, and then reports an error, which ends the formatting.
+struct Cut<'a, 'b> {
+    writer: &'a mut fmt::Formatter<'b>,
+    left: usize,
+    is_full: bool,
+}
+
+impl fmt::Write for Cut<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let (start, rest) = text.split_at(text.floor_char_boundary(self.left));
+        self.writer.write_str(start)?;
+        self.left = self.left.saturating_sub(start.len());
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.is_full = true;
+        Err(fmt::Error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[test]
+    fn only_the_beginning_of_a_long_value_is_formatted() {
+        struct Long<'a>(&'a Cell<usize>);
+        impl fmt::Debug for Long<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                for n in 1..=1_000_000 {
+                    self.0.set(n);
+                    f.write_str("长")?;
+                }
+                Ok(())
+            }
+        }
+        let letters = Cell::new(0);
+        let shown = format!("{:?}", Beginning(&Long(&letters)));
+        assert_eq!(letters.get(), LONGEST / 3 + 1);
+        assert_eq!(shown, "长".repeat(LONGEST / 3) + "… (cut)");
+        for whole in ["", "a \"short\" one", &"x".repeat(LONGEST - 2)] {
+            assert_eq!(format!("{:?}", Beginning(&whole)), format!("{whole:?}"));
+        }
+    }
 
     #[test]
     fn a_misspelt_level_is_no_filter() {
