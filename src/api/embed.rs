@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, Client, Endpoint};
+use super::{ApiError, Client, Endpoint, or_default};
 
 const EMBEDDINGS: Endpoint = Endpoint::post("/v1/embeddings", 120);
 
@@ -24,6 +24,7 @@ pub struct Embedded {
     /// All of the same length.
     pub vectors: Vec<Vec<f64>>,
     /// The billed tokens.
+    #[serde(default, deserialize_with = "or_default")]
     pub total_tokens: Option<u64>,
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::envelope::usable_link;
-use super::{ApiError, Client, Endpoint, group, header_text, lenient, retry_after};
+use super::{ApiError, Client, Endpoint, group, header_text, lenient, or_default, retry_after};
 
 const UPLOAD: Endpoint = Endpoint::free_post("/v1/files/upload");
 const LIST: Endpoint = Endpoint::get("/v1/files/list");
@@ -43,15 +43,6 @@ pub struct RemoteFile {
     /// A new link, valid for one hour for video and nine hours for long speech. Uploaded inputs have none.
     #[serde(deserialize_with = "filled")]
     pub download_url: Option<String>,
-}
-
-/// Reads an unimportant field. A wrong type becomes the default, so that it cannot cost us the link beside it.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: serde::de::DeserializeOwned + Default,
-{
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
 fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

@@ -106,8 +106,13 @@ impl Client {
         }
         let sent = self.send_traced(&GENERATE, GENERATE.path, |request| request.json(submit)).await?;
         let (Answer { data, metadata }, trace_id) = sent;
-        let links = data.as_ref().and_then(|data| data.get("image_urls")?.as_array());
-        let links: Vec<_> = links.into_iter().flatten().filter_map(Value::as_str).collect();
+        let links = match data.as_ref().and_then(|data| data.get("image_urls")) {
+            Some(Value::Array(links)) => links.as_slice(),
+            // One link without a list around it.
+            Some(link) => std::slice::from_ref(link),
+            None => &[],
+        };
+        let links: Vec<_> = links.iter().filter_map(Value::as_str).collect();
         let urls: Vec<_> = links.iter().copied().filter_map(usable_link).collect();
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let unusable = number(links.len().saturating_sub(urls.len()));

@@ -33,6 +33,7 @@ pub mod speech_stream;
 mod target;
 pub mod task;
 pub mod template;
+mod tolerant;
 pub mod transcription;
 mod transport;
 pub mod video;
@@ -46,8 +47,8 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
 
 use body::{Unread, read, read_lifting};
 use envelope::{Envelope, trailing_code};
@@ -58,6 +59,7 @@ use lifted::Lifted;
 use reported_cost::reported_cost;
 use retry::READ_LIMIT;
 pub use target::Target;
+use tolerant::{lenient, or_default};
 
 use crate::facts::Class;
 use crate::money::Money;
@@ -336,18 +338,6 @@ impl Client {
         })
     }
 
-    /// Like [`Self::send`], for responses that are plain text on success.
-    async fn send_for_text(
-        &self,
-        endpoint: &Endpoint,
-        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<String, ApiError> {
-        let accepted = self.observed(endpoint.path, self.exchange(endpoint, endpoint.path, fill)).await?;
-        let body = accepted.body;
-        Ok(String::from_utf8(body)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
-    }
-
     /// Sends a request and returns the body if the response is not an error.
     async fn exchange(
         &self,
@@ -429,8 +419,14 @@ struct Success {
 /// Parses the first JSON value of a body. Ignores a byte order mark before it and anything after it.
 fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mut values = serde_json::Deserializer::from_slice(body).into_iter();
-    values.next().unwrap_or_else(|| serde_json::from_slice(b""))
+    let first = |body: &[u8]| {
+        let mut values = serde_json::Deserializer::from_slice(body).into_iter();
+        values.next().unwrap_or_else(|| serde_json::from_slice(b""))
+    };
+    match first(body) {
+        Err(error) if error.is_syntax() => first(&tolerant::readable(body)).map_err(|_| error),
+        read => read,
+    }
 }
 
 fn header_text(response: &Response, name: &str) -> Option<String> {
@@ -444,20 +440,4 @@ fn retry_after(response: &Response) -> Option<Duration> {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => httpdate::parse_http_date(value.trim()).ok()?.duration_since(SystemTime::now()).ok(),
     }
-}
-
-/// Deserializes an id or a count that MiniMax sends as a number or as a string, depending on the endpoint.
-fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Text(String),
-        Number(serde_json::Number),
-        Nothing(()),
-    }
-    Ok(match Either::deserialize(deserializer)? {
-        Either::Text(text) => text,
-        Either::Number(number) => number.to_string(),
-        Either::Nothing(()) => String::new(),
-    })
 }

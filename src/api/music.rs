@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::clip::Clip;
 use super::clip::{self, Found};
-use super::{ApiError, Client, Endpoint};
+use super::{ApiError, Client, Endpoint, or_default};
 
 const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600).sounding(96 * 1024 * 1024);
 const PREPROCESS: Endpoint = Endpoint::post("/v1/music_cover_preprocess", 300);
@@ -95,8 +95,8 @@ pub struct Song {
     pub length_ms: Option<u64>,
     /// `extra_info`, unchanged.
     pub usage: Option<Value>,
-    /// MiniMax says that it still works on the audio, although it has answered.
-    pub unfinished: bool,
+    /// Why the audio may not be complete.
+    pub cut: Option<&'static str>,
 }
 
 /// The body of `POST /v1/lyrics_generation`.
@@ -126,9 +126,9 @@ pub enum LyricsMode {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those on the wire")]
 pub struct Lyrics {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub song_title: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub style_tags: String,
     pub lyrics: String,
 }
@@ -140,6 +140,7 @@ impl Client {
         struct Answer {
             data: Option<Data>,
             extra_info: Option<Value>,
+            #[serde(default, deserialize_with = "or_default")]
             trace_id: Option<String>,
         }
         #[derive(Deserialize)]
@@ -148,14 +149,14 @@ impl Client {
             status: Option<Value>,
         }
         let (answer, mut lifted): (Answer, _) = self.post_for_sound(&MUSIC, submit).await?;
-        let unfinished = answer.data.as_ref().is_some_and(|data| clip::is_unfinished(data.status.as_ref()));
+        let cut = answer.data.as_ref().and_then(|data| clip::cut(data.status.as_ref(), data.audio.as_ref()));
         let audio = answer.data.and_then(|data| data.audio?.clip(&mut lifted));
         let Some(audio) = audio else {
             let why = "a success without audio".to_owned();
             return Err(ApiError::Shape { at: self.at(MUSIC.path), why, trace_id: answer.trace_id });
         };
         let length_ms = answer.extra_info.as_ref().and_then(|info| info.get("music_duration")?.as_u64());
-        Ok(Song { audio, length_ms, usage: answer.extra_info, unfinished })
+        Ok(Song { audio, length_ms, usage: answer.extra_info, cut })
     }
 
     /// Analyzes a song for a cover with new lyrics, and returns the id of the analysis.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{ApiError, Client, Endpoint};
+use super::{ApiError, Client, Endpoint, or_default};
 
 const SEARCH: Endpoint = Endpoint::post("/v1/coding_plan/search", 60);
 
@@ -12,9 +12,13 @@ const SEARCH: Endpoint = Endpoint::post("/v1/coding_plan/search", 60);
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those on the wire")]
 pub struct Found {
+    #[serde(deserialize_with = "or_default")]
     pub title: String,
+    #[serde(deserialize_with = "or_default")]
     pub link: String,
+    #[serde(deserialize_with = "or_default")]
     pub snippet: String,
+    #[serde(deserialize_with = "or_default")]
     pub date: Option<String>,
 }
 
@@ -33,11 +37,12 @@ impl Client {
         #[derive(Deserialize)]
         struct Answer {
             organic: Option<Vec<Found>>,
+            #[serde(default, deserialize_with = "or_default")]
             related_searches: Option<Vec<Related>>,
         }
-        #[derive(Deserialize)]
+        #[derive(Default, Deserialize)]
         struct Related {
-            #[serde(default)]
+            #[serde(default, deserialize_with = "or_default")]
             query: String,
         }
         let answer: Answer = self.post(&SEARCH, &json!({ "q": query })).await?;

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::clip::Clip;
 use super::clip::{self, Found};
-use super::envelope::usable_link;
-use super::{ApiError, Client, Endpoint};
+use super::envelope::{count, usable_link};
+use super::{ApiError, Client, Endpoint, or_default};
 
 pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).sounding(96 * 1024 * 1024);
 
@@ -221,8 +221,8 @@ pub struct Speech {
     pub subtitles: Option<String>,
     /// `extra_info`, unchanged.
     pub usage: Option<Value>,
-    /// MiniMax says that it still works on the audio, although it has answered.
-    pub unfinished: bool,
+    /// Why the audio may not be complete.
+    pub cut: Option<&'static str>,
 }
 
 impl Client {
@@ -238,11 +238,14 @@ impl Client {
         struct Data {
             audio: Option<Found>,
             audio_url: Option<Found>,
+            #[serde(default, deserialize_with = "or_default")]
             subtitle_file: Option<String>,
             status: Option<Value>,
         }
         let (answer, mut lifted): (Answer, _) = self.post_for_sound(&T2A, submit).await?;
-        let unfinished = answer.data.as_ref().is_some_and(|data| clip::is_unfinished(data.status.as_ref()));
+        let cut = answer.data.as_ref().and_then(|data| {
+            clip::cut(data.status.as_ref(), data.audio.as_ref().or(data.audio_url.as_ref()))
+        });
         let (audio, subtitles) = answer.data.map_or((None, None), |data| {
             let mut sound = |found: Option<Found>| found.and_then(|found| found.clip(&mut lifted));
             (sound(data.audio).or_else(|| sound(data.audio_url)), data.subtitle_file)
@@ -251,14 +254,14 @@ impl Client {
             let why = "a success without audio".to_owned();
             return Err(ApiError::Shape { at: self.at(T2A.path), why, trace_id: None });
         };
-        let number = |name: &str| answer.extra_info.as_ref()?.get(name)?.as_u64();
+        let number = |name: &str| count(answer.extra_info.as_ref()?.get(name)?)?.try_into().ok();
         Ok(Speech {
             audio,
             length_ms: number("audio_length"),
             characters: number("usage_characters"),
             subtitles: subtitles.as_deref().and_then(usable_link),
             usage: answer.extra_info.clone(),
-            unfinished,
+            cut,
         })
     }
 }

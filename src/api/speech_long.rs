@@ -1,10 +1,12 @@
 //! Speech from long texts, which MiniMax makes as a task (platform docs > T2A async).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::envelope::count;
 use super::speech::{AudioFormat, Effects, PronunciationDict, VoiceSetting};
-use super::task::{self, Progress, Ready};
-use super::{ApiError, Client, Endpoint, group, lenient};
+use super::task::{self, Ending, Progress, Ready, ending};
+use super::{ApiError, Client, Endpoint, group, lenient, or_default};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/t2a_async_v2", 60);
 const QUERY: Endpoint = Endpoint::get("/v1/query/t2a_async_query_v2").looked_at(group::LONG_SPEECH_LOOKS);
@@ -72,41 +74,43 @@ impl Client {
             task_id: String,
             #[serde(default, deserialize_with = "lenient")]
             file_id: String,
-            usage_characters: Option<u64>,
+            // A wrong type must not cost the task id beside it.
+            usage_characters: Option<Value>,
         }
         let Answer { task_id, file_id, usage_characters } = self.post(&SUBMIT, submit).await?;
         let task_id = task::task_id(SUBMIT.path, task_id)?;
         let file_id = task::file_id(file_id);
-        Ok(LongSubmitted { task_id, file_id, characters: usage_characters })
+        let characters = usage_characters.as_ref().and_then(count).and_then(|count| count.try_into().ok());
+        Ok(LongSubmitted { task_id, file_id, characters })
     }
 
     /// Polls the task of a long text.
     pub async fn query_long_speech(&self, task_id: &str) -> Result<Progress, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
-            #[serde(default)]
+            #[serde(default, deserialize_with = "or_default")]
             status: String,
             #[serde(default, deserialize_with = "lenient")]
             file_id: String,
         }
         let (Answer { status, file_id }, trace_id) =
             self.read_traced(&QUERY, QUERY.path, &[("task_id", task_id)]).await?;
-        // The current documentation says `Success`, older versions `success`.
-        Ok(match status.to_lowercase().as_str() {
-            "success" => match task::file_id(file_id) {
+        Ok(match ending(&status) {
+            Some(Ending::Succeeded) => match task::file_id(file_id) {
                 Some(file_id) => {
                     Progress::Ready(Box::new(Ready { file_id: Some(file_id), ..Ready::default() }))
                 }
                 None => Progress::Empty { trace_id },
             },
-            "failed" | "fail" => {
+            Some(Ending::Failed) => {
                 Progress::Failed { code: None, message: "it failed, without a reason".to_owned() }
             }
-            "expired" => {
+            Some(Ending::Expired) => {
                 let message = "its result has expired; MiniMax keeps long speech for nine hours".to_owned();
                 Progress::Failed { code: None, message }
             }
-            _ => Progress::Pending(self.clean(&status)),
+            Some(Ending::Cancelled) => Progress::Cancelled,
+            None => Progress::Pending(self.clean(&status)),
         })
     }
 }

@@ -14,6 +14,8 @@ use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 use tokio::time::timeout;
 
+use super::clip::hex;
+use super::envelope::count;
 use super::speech::{SpeechSubmit, T2A};
 use super::{ApiError, Client, header_text, read, retry_after};
 
@@ -52,8 +54,7 @@ struct Event {
 struct Data {
     #[serde(default)]
     audio: Option<String>,
-    #[serde(default)]
-    status: i64,
+    status: Option<Value>,
 }
 
 /// The `status` of the last event. Earlier events have 1.
@@ -156,15 +157,17 @@ impl Reader {
 
     /// Takes one event. The last one may repeat all of the audio; the repetition is dropped.
     fn take(&mut self, event: Event) -> Result<(), ApiError> {
-        let last = event.data.as_ref().is_some_and(|data| data.status == LAST);
+        let last = event.data.as_ref().is_some_and(|data| data.status.as_ref().and_then(count) == Some(LAST));
         let audio = event.data.and_then(|data| data.audio).filter(|audio| !audio.is_empty());
         if let Some(audio) = audio.filter(|_| !(last && self.heard)) {
             self.ready.push(SoundPiece::Audio(decoded(T2A.path, &audio)?));
             self.heard = true;
         }
         if last {
-            let characters =
-                event.extra_info.as_ref().and_then(|extra| extra.get("usage_characters")?.as_u64());
+            let characters = event
+                .extra_info
+                .as_ref()
+                .and_then(|extra| count(extra.get("usage_characters")?)?.try_into().ok());
             self.ready.push(SoundPiece::End(SoundEnd { characters, usage: event.extra_info }));
             self.over = true;
         }
@@ -172,13 +175,14 @@ impl Reader {
     }
 }
 
-/// Decodes hex in either case.
-pub(super) fn decoded(path: &'static str, hex: &str) -> Result<Bytes, ApiError> {
-    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(hex.as_bytes());
-    bytes.map(Bytes::from).map_err(|error| {
-        let why = format!("a piece of sound is not hex: {error}");
-        ApiError::Shape { at: path.into(), why, trace_id: None }
-    })
+/// Decodes a piece of sound.
+pub(super) fn decoded(path: &'static str, text: &str) -> Result<Bytes, ApiError> {
+    let (bytes, is_whole) = hex(text);
+    if is_whole {
+        return Ok(Bytes::from(bytes));
+    }
+    let why = format!("a piece of sound is not hex after {} bytes", bytes.len());
+    Err(ApiError::Shape { at: path.into(), why, trace_id: None })
 }
 
 fn silence() -> ApiError {

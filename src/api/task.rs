@@ -64,6 +64,28 @@ impl Client {
     }
 }
 
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Succeeded,
+    Failed,
+    Expired,
+    Cancelled,
+}
+
+/// How a task with this status ended; `None` while it is open. MiniMax's endpoints, versions and callbacks spell the words
+/// differently: `Success` and `succeeded`, `Fail` and `failed`.
+pub(super) fn ending(status: &str) -> Option<Ending> {
+    let word = status.trim().to_lowercase();
+    match word.as_str() {
+        word if word.starts_with("succe") => Some(Ending::Succeeded),
+        word if word.starts_with("fail") => Some(Ending::Failed),
+        "expired" => Some(Ending::Expired),
+        "cancelled" | "canceled" => Some(Ending::Cancelled),
+        _ => None,
+    }
+}
+
 /// The id of a file; `None` for the empty text and the zero that stand for no file.
 pub(super) fn file_id(id: String) -> Option<String> {
     Some(id).filter(|id| !id.is_empty() && id.bytes().any(|byte| byte != b'0'))
@@ -77,4 +99,27 @@ pub(super) fn task_id(path: &'static str, id: String) -> Result<String, ApiError
         _ => return Ok(id),
     };
     Err(ApiError::Shape { at: path.into(), why, trace_id: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_is_known_however_it_is_spelt() {
+        for (word, expected) in [
+            ("Success", Some(Ending::Succeeded)),
+            (" SUCCEEDED\n", Some(Ending::Succeeded)),
+            ("Fail", Some(Ending::Failed)),
+            ("failure", Some(Ending::Failed)),
+            ("Expired", Some(Ending::Expired)),
+            ("canceled", Some(Ending::Cancelled)),
+            ("Cancelled", Some(Ending::Cancelled)),
+            ("", None),
+            ("Processing", None),
+            ("unsuccessful", None),
+        ] {
+            assert_eq!(ending(word), expected, "{word}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::file::SLOWEST_UPLOAD;
-use super::{ApiError, Client, Endpoint};
+use super::{ApiError, Client, Endpoint, Success};
 
 const TRANSCRIBE: Endpoint = Endpoint::post("/v1/speech_to_text", 300).carrying(16 * 1024 * 1024);
 
@@ -103,8 +103,10 @@ pub enum Timestamps {
 pub struct Transcript {
     /// The text. Subtitles keep their timestamps.
     pub text: String,
-    /// The content of the file in the requested format.
+    /// The content of the file.
     pub content: String,
+    /// The format that came, which MiniMax may have chosen itself.
+    pub format: TranscriptFormat,
     /// The billed seconds, if the format reports them.
     pub seconds: Option<f64>,
     /// The usage that MiniMax reports.
@@ -133,14 +135,14 @@ impl Client {
         let patience = TRANSCRIBE.timeout + Duration::from_secs(submit.bytes / SLOWEST_UPLOAD);
         let fill =
             |request: RequestBuilder| request.headers(headers(submit)).multipart(form).timeout(patience);
-        if submit.format.is_subtitles() {
-            return self
-                .send_for_text(&TRANSCRIBE, fill)
-                .await
-                .and_then(|body| subtitles(submit.format, &body));
+        let Success { body, trace_id, .. } =
+            self.observed(TRANSCRIBE.path, self.exchange(&TRANSCRIBE, TRANSCRIBE.path, fill)).await?;
+        if let Some(subtitles) = subtitles(submit.format, &String::from_utf8_lossy(&body)) {
+            return Ok(subtitles);
         }
-        let answer: Value = self.send(&TRANSCRIBE, TRANSCRIBE.path, fill).await?;
-        heard(submit.format, &answer)
+        let answer: Value = self.parse(TRANSCRIBE.path, trace_id, &body)?;
+        let format = if submit.format.is_subtitles() { TranscriptFormat::Text } else { submit.format };
+        heard(format, &answer)
     }
 }
 
@@ -169,20 +171,26 @@ fn heard(format: TranscriptFormat, answer: &Value) -> Result<Transcript, ApiErro
             usage.insert(name.to_owned(), value.clone());
         }
     }
-    Ok(Transcript { text: text.to_owned(), content, seconds, usage: Some(usage) })
+    Ok(Transcript { text: text.to_owned(), content, format, seconds, usage: Some(usage) })
 }
 
-/// Checks that a body is subtitles and not, say, a proxy's error page. Silence gives an empty body.
-fn subtitles(format: TranscriptFormat, body: &str) -> Result<Transcript, ApiError> {
+/// The subtitles in an answer, of either format: what came is paid for, also if the other one was requested. `None` if it is
+/// something else, such as JSON or a proxy's error page.
+fn subtitles(wanted: TranscriptFormat, body: &str) -> Option<Transcript> {
     let body = body.trim_start_matches('\u{feff}');
-    let right = match format {
-        TranscriptFormat::Vtt => body.starts_with("WEBVTT"),
-        _ => body.contains("-->"),
+    let text = body.trim();
+    let format = if text.starts_with("WEBVTT") {
+        TranscriptFormat::Vtt
+    } else if text.contains("-->") && text.starts_with(|first: char| first.is_ascii_digit()) {
+        TranscriptFormat::Srt
+    } else if text.is_empty() && wanted.is_subtitles() {
+        // Silence.
+        wanted
+    } else {
+        return None;
     };
-    if !right && !body.trim().is_empty() {
-        return Err(not_a_transcript("the answer is not subtitles"));
-    }
-    Ok(Transcript { text: body.trim().to_owned(), content: body.to_owned(), seconds: None, usage: None })
+    let (text, content) = (text.to_owned(), body.to_owned());
+    Some(Transcript { text, content, format, seconds: None, usage: None })
 }
 
 fn not_a_transcript(why: &str) -> ApiError {

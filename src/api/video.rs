@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::envelope::usable_link;
-use super::task::{Progress, Ready, file_id};
-use super::{ApiError, Client, Endpoint, group, lenient};
+use super::task::{Ending, Progress, Ready, ending, file_id};
+use super::{ApiError, Client, Endpoint, group, lenient, or_default};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/video_generation", 60);
 const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation").looked_at(group::LOOKS);
@@ -59,11 +59,11 @@ pub struct SubjectReference {
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     status: String,
     #[serde(default, deserialize_with = "lenient")]
     file_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     video_url: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     video_width: String,
@@ -102,16 +102,21 @@ impl Client {
 
 impl Answer {
     fn progress(self, trace_id: Option<String>, clean: impl Fn(&str) -> String) -> Progress {
-        let word = self.status.to_lowercase();
-        // The documentation says `Fail` and callbacks say `failed`; accept any spelling.
-        if word.starts_with("fail") {
-            let message = "MiniMax reports that the task failed, without a reason".to_owned();
-            return Progress::Failed { code: None, message };
-        }
+        let ending = match ending(&self.status) {
+            // The documentation says `Fail` and callbacks say `failed`; accept any spelling.
+            Some(Ending::Failed) => {
+                let message = "MiniMax reports that the task failed, without a reason".to_owned();
+                return Progress::Failed { code: None, message };
+            }
+            Some(Ending::Expired) => {
+                return Progress::Failed { code: None, message: "the task expired".to_owned() };
+            }
+            Some(Ending::Cancelled) => return Progress::Cancelled,
+            ending => ending,
+        };
         let url = self.video_url.as_deref().and_then(usable_link);
         let file_id = file_id(self.file_id);
-        let done = word.starts_with("succe");
-        if !done {
+        if ending.is_none() {
             return Progress::Pending(clean(&self.status));
         }
         if url.is_none() && file_id.is_none() {

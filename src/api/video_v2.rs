@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::envelope::usable_link;
-use super::task::{Progress, Ready};
-use super::{ApiError, Client, Endpoint, group, lenient};
+use super::task::{Ending, Progress, Ready, ending};
+use super::{ApiError, Client, Endpoint, group, lenient, or_default};
 
 const SUBMIT: Endpoint = Endpoint::post("/v2/video_generation", 60);
 const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").looked_at(group::LOOKS);
@@ -97,10 +97,11 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Task {
-            #[serde(default)]
+            #[serde(default, deserialize_with = "or_default")]
             status: String,
             model: Option<Value>,
             content: Option<Made>,
+            #[serde(default, deserialize_with = "or_default")]
             error: Option<Reason>,
             usage: Option<Value>,
         }
@@ -108,12 +109,14 @@ impl Client {
         struct Made {
             // Any value but a string means that the task ended without a file.
             url: Option<Value>,
+            #[serde(default, deserialize_with = "or_default")]
             prompt: Option<String>,
         }
         #[derive(Deserialize)]
         struct Reason {
             #[serde(default, deserialize_with = "lenient")]
             code: String,
+            #[serde(default, deserialize_with = "or_default")]
             message: Option<String>,
         }
         let path = format!("{}/{}", QUERY.path, path_segment(task_id));
@@ -121,14 +124,14 @@ impl Client {
         let some = |text: Option<String>| text.filter(|text| !text.is_empty());
         let url = |url: Option<Value>| usable_link(url.as_ref()?.as_str()?);
         let made = task.content.map(|made| (url(made.url), some(made.prompt)));
-        Ok(match (task.status.to_lowercase().as_str(), made) {
-            ("succeeded", Some((url, text))) if url.is_some() || text.is_some() => {
+        Ok(match (ending(&task.status), made) {
+            (Some(Ending::Succeeded), Some((url, text))) if url.is_some() || text.is_some() => {
                 let model = task.model.and_then(|model| Some(model.as_str()?.to_owned()));
                 let usage = task.usage;
                 Progress::Ready(Box::new(Ready { url, text, usage, model, ..Ready::default() }))
             }
-            ("succeeded", _) => Progress::Empty { trace_id },
-            ("failed" | "expired", _) => match task.error {
+            (Some(Ending::Succeeded), _) => Progress::Empty { trace_id },
+            (Some(Ending::Failed | Ending::Expired), _) => match task.error {
                 Some(reason) => Progress::Failed {
                     code: reason.code.parse().ok(),
                     message: self.clean(&reason.message.unwrap_or_default()),
@@ -137,7 +140,7 @@ impl Client {
                     Progress::Failed { code: None, message: format!("the task {}", self.clean(&task.status)) }
                 }
             },
-            ("cancelled", _) => Progress::Cancelled,
+            (Some(Ending::Cancelled), _) => Progress::Cancelled,
             _ => Progress::Pending(self.clean(&task.status)),
         })
     }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::chat::{answer_text, usage_cost};
-use super::{ApiError, Client, Endpoint, Success};
+use super::{ApiError, Client, Endpoint, Success, or_default};
 use crate::money::Money;
 
 const VLM: Endpoint = Endpoint::post("/v1/coding_plan/vlm", 180);
@@ -60,11 +60,13 @@ impl Client {
         #[derive(Deserialize)]
         struct Choice {
             message: Message,
+            #[serde(default, deserialize_with = "or_default")]
             finish_reason: Option<String>,
         }
         #[derive(Deserialize)]
         struct Message {
             content: Option<String>,
+            #[serde(default, deserialize_with = "or_default")]
             reasoning_content: Option<String>,
         }
         let url = match picture {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::envelope::usable_link;
-use super::{ApiError, Client, Endpoint};
+use super::{ApiError, Client, Endpoint, or_default};
 
 const GET: Endpoint = Endpoint::post("/v1/get_voice", 60);
 const DELETE: Endpoint = Endpoint::free_post("/v1/delete_voice");
@@ -138,8 +138,10 @@ impl Client {
         #[derive(Deserialize)]
         struct Wire {
             voice_id: String,
+            #[serde(default, deserialize_with = "or_default")]
             voice_name: Option<String>,
             description: Option<Value>,
+            #[serde(default, deserialize_with = "or_default")]
             created_time: Option<String>,
         }
         let answer: Answer = self.post(&GET, &json!({ "voice_type": voice_type })).await?;
@@ -172,10 +174,17 @@ impl Client {
             // The documentation has two forms: a boolean with the type in a second field, or an object with it inside.
             input_sensitive: Option<Value>,
             input_sensitive_type: Option<Value>,
+            #[serde(default, deserialize_with = "or_default")]
             demo_audio: Option<String>,
             extra_info: Option<Value>,
+            base_resp: Option<Value>,
         }
         let answer: Answer = self.post(&CLONE, submit).await?;
+        let says = [&answer.input_sensitive, &answer.extra_info, &answer.base_resp];
+        if answer.demo_audio.is_none() && says.into_iter().all(Option::is_none) {
+            let why = "a success without any of its fields".to_owned();
+            return Err(ApiError::Shape { at: self.at(CLONE.path), why, trace_id: None });
+        }
         let kind = answer.input_sensitive.as_ref().and_then(|value| value.get("type")?.as_i64());
         let flagged = answer.input_sensitive == Some(Value::Bool(true)) || kind.is_some_and(|kind| kind != 0);
         let kind = kind.or(answer.input_sensitive_type.and_then(|kind| kind.as_i64()));
@@ -191,8 +200,11 @@ impl Client {
     pub async fn design_voice(&self, submit: &DesignSubmit) -> Result<Designed, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
+            #[serde(default, deserialize_with = "or_default")]
             voice_id: Option<String>,
+            #[serde(default, deserialize_with = "or_default")]
             trial_audio: Option<String>,
+            #[serde(default, deserialize_with = "or_default")]
             trace_id: Option<String>,
         }
         let answer: Answer = self.post(&DESIGN, submit).await?;

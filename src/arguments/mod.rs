@@ -151,9 +151,8 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, findings: &mut Fin
         }
         let name = canonical(properties, &name).map_or(name, str::to_owned);
         let full = join(path, &name);
-        // Clients fill optional parameters with null or an empty text; both mean "not given".
-        let blank = value.is_null() || value.as_str().is_some_and(is_blank);
-        if blank && !required.contains(&name.as_str()) {
+        // Clients fill parameters with null or an empty text; both mean "not given".
+        if value.is_null() || value.as_str().is_some_and(is_blank) {
             continue;
         }
         match properties.get(&name).and_then(Value::as_object) {

@@ -139,8 +139,8 @@ fn near<'a>(set: &'a [Value], value: &Value) -> Option<(&'a Value, f64)> {
     let wanted = magnitude(value)?;
     let rated = set.iter().filter_map(|legal| Some((legal, (magnitude(legal)? / wanted).ln().abs())));
     let (nearest, distance) = rated.min_by(|a, b| a.1.total_cmp(&b.1))?;
-    // Rounded ratios such as 1.78 are the same.
-    Some((nearest, if distance < 0.003 { 0.0 } else { distance }))
+    // Rounded ratios such as 1.78 are the same. Rounded numbers are others.
+    Some((nearest, if nearest.is_string() && distance < 0.003 { 0.0 } else { distance }))
 }
 
 /// The size of a number, or of a ratio: `16:9`, `16/9`, `16x9` or `1.78`.

@@ -15,8 +15,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::telemetry::display;
+
 /// Precedes a warning in the facts.
 const NOTE: &str = "Note: ";
+
+/// The most characters of a fact in the first line.
+const LONGEST_FACT: usize = 1_000;
 
 /// The texts and the links of a result.
 #[derive(Debug, Default)]
@@ -48,7 +53,10 @@ impl Report {
     /// Adds words to the first line of the facts.
     #[must_use]
     pub(crate) fn head(self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        words.into_iter().fold(self, |report, words| report.item(String::new(), words.into()))
+        words.into_iter().fold(self, |report, words| {
+            let words: String = words.into();
+            report.item(String::new(), &words)
+        })
     }
 
     /// Adds a fact to the first line, unless another line has it.
@@ -56,10 +64,12 @@ impl Report {
     pub(crate) fn fact(self, name: &str, value: Option<&str>) -> Self {
         let Some(value) = value.filter(|value| !value.is_empty()) else { return self };
         let words = if name.is_empty() { value.to_owned() } else { format!("{name} {value}") };
-        self.item(value.to_owned(), words)
+        self.item(value.to_owned(), &words)
     }
 
-    fn item(mut self, value: String, words: String) -> Self {
+    fn item(mut self, value: String, words: &str) -> Self {
+        // A fact may be a name that a caller or MiniMax chose.
+        let words = display(words, LONGEST_FACT);
         self.head.push(Item { value, words });
         self
     }

@@ -135,7 +135,10 @@ impl Line {
         if let Some(error) = outline.problem() {
             return Some(Err(Unread { id: readable_id(text), error }));
         }
-        let why = format!("the line is JSON, but not a single MCP message: {error}");
+        let why = format!(
+            "the line is JSON, but not a single MCP message such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
+             \"tools/list\"}} (lists of messages are not supported): {error}"
+        );
         unread(readable_id(text), ErrorCode::INVALID_REQUEST, why)
     }
 }

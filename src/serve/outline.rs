@@ -1,5 +1,6 @@
 //! The outline of a message that cannot be parsed: its method, and what its parameters are.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use rmcp::ErrorData;
@@ -27,25 +28,42 @@ impl Outline {
     /// The error for parameters that are no object, as those of every method have to be.
     pub(super) fn problem(&self) -> Option<ErrorData> {
         let is_answer = self.result.is_some() || self.error.is_some();
-        let kind = match self.params.as_ref()? {
-            Kind::Object => return None,
-            Kind::Array => "an array",
-            Kind::String => "a string",
-            Kind::Number => "a number",
-            Kind::Boolean => "a boolean",
-        };
-        self.method.as_ref().filter(|_| !is_answer).map(|method| mcp::wrong_kind(method, kind))
+        let method = self.method.as_ref().filter(|_| !is_answer)?;
+        match self.params.as_ref()? {
+            Kind::Object { meta: None } => None,
+            Kind::Object { meta: Some(kind) } => {
+                let text = format!("`_meta` is {kind}; it must be an object, if given");
+                Some(ErrorData::invalid_params(text, None))
+            }
+            params => params.words().map(|kind| mcp::wrong_kind(method, kind)),
+        }
     }
 }
 
 /// What a JSON value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Object,
+    /// What its `_meta` is, if it is no object.
+    Object {
+        meta: Option<&'static str>,
+    },
     Array,
     String,
     Number,
     Boolean,
+}
+
+impl Kind {
+    /// What a value is that is no object.
+    fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Object { .. } => None,
+            Self::Array => Some("an array"),
+            Self::String => Some("a string"),
+            Self::Number => Some("a number"),
+            Self::Boolean => Some("a boolean"),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Kind {
@@ -64,8 +82,15 @@ impl<'de> Visitor<'de> for OfAny {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Kind, A::Error> {
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Kind::Object)
+        let mut meta = None;
+        while let Some(name) = fields.next_key::<Cow<'_, str>>()? {
+            if name == "_meta" {
+                meta = fields.next_value::<Option<Kind>>()?.and_then(Kind::words);
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Kind::Object { meta })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Kind, A::Error> {
@@ -121,6 +146,18 @@ mod tests {
                     )
                 );
             }
+        }
+        for (meta, kind) in
+            [("5", Some("a number")), ("[]", Some("an array")), ("null", None), ("{\"a\":1}", None)]
+        {
+            let text =
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a":[1],"_meta":{meta}}}}}"#);
+            let told = Outline::of(text.as_bytes()).problem().map(|error| error.message.into_owned());
+            assert_eq!(
+                told,
+                kind.map(|kind| format!("`_meta` is {kind}; it must be an object, if given")),
+                "{text}"
+            );
         }
         for no_request in [r#"{"id":1,"result":{},"params":[]}"#, r#"{"id":1,"params":[]}"#, "[]", "7"] {
             assert!(Outline::of(no_request.as_bytes()).problem().is_none(), "{no_request}");

@@ -162,6 +162,7 @@ mod codes;
 mod rules;
 // Metrics, log lines and traces, for the operator.
 mod observe;
+mod odd_answers;
 // Several jobs in one call.
 mod several_jobs;
 // The prompts, played to the calls that they lead to.

@@ -211,7 +211,7 @@ impl ChatStream<'_> {
             Ok(Some(Err(error))) => return Err(self.broken(&error.to_string())),
             Err(_) => return Err(self.lost(&format!("nothing arrived for {} s", IDLE.as_secs()))),
         };
-        let Ok(event) = serde_json::from_str::<Value>(&data) else {
+        let Ok(event) = crate::api::whole::<Value>(data.as_bytes()) else {
             return Err(self.shape(&format!("an event is not JSON: {data}")));
         };
         if let Some(refused) = self.refusal(&event) {
@@ -284,7 +284,7 @@ impl ChatStream<'_> {
     /// The error for a stream that cannot be parsed, which may be an error response in plain JSON.
     fn broken(&self, why: &str) -> ApiError {
         let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let refusal = serde_json::from_slice::<Value>(&head).ok().and_then(|event| self.refusal(&event));
+        let refusal = crate::api::whole::<Value>(&head).ok().and_then(|event| self.refusal(&event));
         refusal.unwrap_or_else(|| self.lost(why))
     }
 

@@ -46,11 +46,10 @@ async fn compose(api: &Client, submit: &MusicSubmit) -> Result<Outcome, ApiError
         duration_ms: song.length_ms,
         ..JobFile::default()
     };
-    let incomplete = song.unfinished;
     Ok(Outcome::Made(Made {
         units: Some(1_u32.into()),
         usage: song.usage,
-        incomplete,
+        cut: song.cut,
         ..sound(file, song.audio)
     }))
 }

@@ -61,8 +61,8 @@ pub struct Made {
     pub unusable: u32,
     /// The trace id, which MiniMax's support asks for.
     pub trace_id: Option<String>,
-    /// MiniMax called the result unfinished when it handed it over.
-    pub incomplete: bool,
+    /// Why the result may not be complete, although MiniMax handed it over.
+    pub cut: Option<&'static str>,
     /// What is billed, in units of `Cost::unit`.
     pub units: Option<Decimal>,
     /// Inputs that are billed in addition, in units of `Cost::input`.

@@ -135,7 +135,7 @@ async fn short(
         (None, _) => {}
     }
     let units = speech.characters.map(Decimal::from);
-    Ok(Made { units, usage: speech.usage, incomplete: speech.unfinished, ..made })
+    Ok(Made { units, usage: speech.usage, cut: speech.cut, ..made })
 }
 
 pub(crate) fn sound_file(format: AudioFormat) -> JobFile {

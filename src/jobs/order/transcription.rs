@@ -45,10 +45,14 @@ impl Order for Transcription {
 
 async fn transcribe(api: &Client, order: &Transcription) -> Result<Outcome, ApiError> {
     let transcript = api.transcribe(&order.submit, order.recording.chunks()).await?;
-    let format = order.submit.format;
+    let format = transcript.format;
     let (name, mime_type) = (format!("transcript.{}", format.extension()), format.mime().to_owned());
     let units = transcript.seconds.and_then(Decimal::measured);
     let mut made = Made { units, usage: transcript.usage, ..Made::default() };
+    if format != order.submit.format {
+        let (wanted, came) = (order.submit.format.extension(), format.extension());
+        made.warnings.push(format!("{wanted} was requested, and MiniMax answered with {came}"));
+    }
     if transcript.content.is_empty() {
         made.warnings.push("no speech was recognised, so there is no file".to_owned());
     } else {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Order;
 use super::outcome::{HOUR, Made, Outcome, recorded};
+use crate::api::clip::hex;
 use crate::api::voice::{CloneSubmit, DesignSubmit};
 use crate::api::{ApiError, Client};
 use crate::money::Decimal;
@@ -91,17 +92,17 @@ async fn clone(api: &Client, order: &VoiceClone) -> Result<Outcome, ApiError> {
 
 async fn design(api: &Client, submit: &DesignSubmit) -> Result<Outcome, ApiError> {
     let designed = api.design_voice(submit).await?;
-    let trial = data_encoding::HEXLOWER_PERMISSIVE.decode(designed.trial_audio.as_bytes());
+    let (trial, is_whole) = hex(&designed.trial_audio);
     let mut made = Made { voice_id: Some(designed.voice_id), ..Made::default() };
+    // The voice exists and is paid for, with or without its trial.
     match trial {
-        Ok(trial) if !trial.is_empty() => {
+        trial if is_whole && trial.is_empty() => made.warnings.push("MiniMax sent no trial audio".to_owned()),
+        trial if is_whole => {
             let (name, mime_type) = ("voice-trial.mp3".to_owned(), "audio/mpeg".to_owned());
             made.files.push(JobFile { name, mime_type, ..JobFile::default() });
             made.bytes.push((0, trial));
         }
-        // The voice exists and is paid for, with or without its trial.
-        Ok(_) => made.warnings.push("MiniMax sent no trial audio".to_owned()),
-        Err(error) => made.warnings.push(format!("the trial audio could not be read: {error}")),
+        _ => made.warnings.push("the trial audio could not be read: it is not hex".to_owned()),
     }
     Ok(Outcome::Made(made))
 }

@@ -28,9 +28,6 @@ use crate::store::{Job, JobFile, MOST_FILES, Route, Seen, Task, Wrapped};
 /// The longest that one download may take.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(20 * 60);
 
-const UNFINISHED: &str =
-    "MiniMax called the result unfinished (status 1) when it handed it over: it may be cut short";
-
 /// Where files go.
 enum Destination {
     /// Nowhere: results are links.
@@ -58,10 +55,8 @@ pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write)
         job.model = made.model.unwrap_or_default();
     }
     job.missing = made.missing.saturating_add(made.unusable);
-    job.incomplete = made.incomplete;
-    if made.incomplete {
-        job.warnings.push(UNFINISHED.to_owned());
-    }
+    job.incomplete = made.cut.is_some();
+    job.warnings.extend(made.cut.map(str::to_owned));
     let number = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     let all = job.files.len().saturating_add(number(job.missing));
     if made.missing > 0 {
