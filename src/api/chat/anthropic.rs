@@ -203,11 +203,16 @@ impl Reader {
         self.meta.cost = usage_cost(usage).or(self.meta.cost);
         let (read, written) =
             (count(usage, "/cache_read_input_tokens"), count(usage, "/cache_creation_input_tokens"));
-        let fresh = count(usage, "/input_tokens").unwrap_or_default();
+        let cached = read.unwrap_or_default().saturating_add(written.unwrap_or_default());
+        // In this protocol `input_tokens` excludes cache reads and writes.
+        let input = count(usage, "/input_tokens").map(|fresh| fresh.saturating_add(cached));
+        let known = self.meta.usage;
+        // The end may have only the output. A count that is nowhere is unknown, which is not free.
+        let input = input.or(known.map(|known| known.input));
+        let (Some(input), Some(output)) = (input, count(usage, "/output_tokens")) else { return };
         self.meta.usage = Some(Usage {
-            // In this protocol `input_tokens` excludes cache reads and writes.
-            input: fresh.saturating_add(read.unwrap_or_default()).saturating_add(written.unwrap_or_default()),
-            output: count(usage, "/output_tokens").unwrap_or_default(),
+            input,
+            output,
             reasoning: None,
             cache_read: read,
             cache_write: written,

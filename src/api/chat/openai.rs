@@ -121,7 +121,7 @@ impl Reader {
         self.meta.id = words("id").or(self.meta.id.take());
         self.meta.model = words("model").or(self.meta.model.take());
         if let Some(usage) = event.get("usage").filter(|usage| usage.is_object()) {
-            self.meta.usage = Some(read_usage(usage));
+            self.meta.usage = read_usage(usage).or(self.meta.usage);
             self.meta.cost = usage_cost(usage).or(self.meta.cost);
         }
         let flag = |name: &str| event.get(name).and_then(Value::as_bool) == Some(true);
@@ -293,14 +293,15 @@ impl Reader {
     }
 }
 
-fn read_usage(usage: &Value) -> Usage {
-    Usage {
-        input: count(usage, "/prompt_tokens").unwrap_or_default(),
-        // The native protocol's documented example has only the total.
-        output: count(usage, "/completion_tokens").unwrap_or_default(),
+/// `None` without the two counts that are paid for: unknown is not free. The native protocol's documented example has only
+/// the total.
+fn read_usage(usage: &Value) -> Option<Usage> {
+    Some(Usage {
+        input: count(usage, "/prompt_tokens")?,
+        output: count(usage, "/completion_tokens")?,
         reasoning: count(usage, "/completion_tokens_details/reasoning_tokens"),
         cache_read: count(usage, "/prompt_tokens_details/cached_tokens"),
         cache_write: None,
         searches: None,
-    }
+    })
 }

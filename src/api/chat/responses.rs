@@ -153,9 +153,12 @@ impl Reader {
         self.meta.model = words("model").or(self.meta.model.take());
         if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
             self.meta.cost = usage_cost(usage).or(self.meta.cost);
+            // A count that is missing is unknown, which is not free.
+            let counts = (count(usage, "/input_tokens"), count(usage, "/output_tokens"));
+            let (Some(input), Some(output)) = counts else { return };
             self.meta.usage = Some(Usage {
-                input: count(usage, "/input_tokens").unwrap_or_default(),
-                output: count(usage, "/output_tokens").unwrap_or_default(),
+                input,
+                output,
                 reasoning: count(usage, "/output_tokens_details/reasoning_tokens"),
                 cache_read: count(usage, "/input_tokens_details/cached_tokens"),
                 cache_write: None,

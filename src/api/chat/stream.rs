@@ -199,7 +199,9 @@ impl ChatStream<'_> {
         let patience = if over { REST } else { IDLE };
         let next = timeout(patience, self.events.next()).await;
         let data = match next {
-            Ok(Some(Ok(data))) if data.trim() != "[DONE]" => data,
+            // Some gateways keep the connection alive with events that have no data.
+            Ok(Some(Ok(data))) if data.trim().is_empty() && !over => return Ok(Some(Vec::new())),
+            Ok(Some(Ok(data))) if !matches!(data.trim(), "" | "[DONE]") => data,
             // The answer is complete; only the usage is missing.
             _ if over => {
                 self.ended = true;
@@ -305,13 +307,17 @@ mod tests {
     use super::*;
 
     async fn heard(pieces: Vec<Bytes>) -> Result<String, ApiError> {
+        Ok(replied(Protocol::OpenAi, pieces).await?.text)
+    }
+
+    async fn replied(protocol: Protocol, pieces: Vec<Bytes>) -> Result<Reply, ApiError> {
         let client = Client::new("http://127.0.0.1:9", None);
         let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
         let response = http::Response::builder().header("content-type", "text/event-stream");
         let response = response.body(reqwest::Body::wrap_stream(pieces)).unwrap();
-        let mut stream = client.answering(Protocol::OpenAi, Protocol::OpenAi.path(), response.into()).await?;
+        let mut stream = client.answering(protocol, protocol.path(), response.into()).await?;
         while stream.next().await?.is_some() {}
-        Ok(stream.reply().text)
+        Ok(stream.reply())
     }
 
     #[tokio::test]
@@ -325,5 +331,63 @@ mod tests {
         }
         let early = Bytes::from_static(b"data: \xec\n\n");
         assert!(matches!(heard(vec![early]).await, Err(ApiError::Lost { .. })));
+    }
+    #[tokio::test]
+    async fn an_event_without_data_does_not_end_an_answer() {
+        let event = |text: &str, end: &str| {
+            format!(
+                "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{end}}}]}}\n\n"
+            )
+        };
+        let idle = ["data:\n\n", "data: \n\n", "data\n\n", ": alive\n\n", "event: ping\ndata:\n\n"];
+        for idle in idle {
+            let whole = [idle, &event("Hel", "null"), idle, &event("lo", "\"stop\""), idle].concat();
+            assert_eq!(heard(vec![whole.into()]).await.unwrap(), "Hello", "{idle:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn token_counts_may_be_texts_and_one_that_is_missing_is_unknown() {
+        let event = [
+            (
+                Protocol::OpenAi,
+                r#"{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{usage}}"#,
+            ),
+            (
+                Protocol::Anthropic,
+                r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{usage}}"#,
+            ),
+            (
+                Protocol::Responses,
+                r#"{"type":"response.completed","response":{"status":"completed","usage":{usage}}}"#,
+            ),
+        ];
+        for (protocol, event) in event {
+            let names = match protocol {
+                Protocol::OpenAi | Protocol::Native => ("prompt_tokens", "completion_tokens"),
+                Protocol::Anthropic | Protocol::Responses => ("input_tokens", "output_tokens"),
+            };
+            let usage = async |usage: String| {
+                let whole = format!("data: {}\n\n", event.replace("{usage}", &usage));
+                replied(protocol, vec![whole.into()])
+                    .await
+                    .unwrap()
+                    .usage
+                    .map(|usage| (usage.input, usage.output))
+            };
+            let (input, output) = names;
+            for (said, known) in [
+                (format!(r#"{{"{input}":3,"{output}":5}}"#), Some((3, 5))),
+                (format!(r#"{{"{input}":"3","{output}":" 5 "}}"#), Some((3, 5))),
+                (format!(r#"{{"{input}":0,"{output}":0}}"#), Some((0, 0))),
+                (format!(r#"{{"{input}":3}}"#), None),
+                (format!(r#"{{"{output}":5}}"#), None),
+                (format!(r#"{{"{input}":"many","{output}":[5]}}"#), None),
+                (r#"{"total_tokens":8}"#.to_owned(), None),
+                ("{}".to_owned(), None),
+            ] {
+                assert_eq!(usage(said.clone()).await, known, "{protocol:?} {said}");
+            }
+        }
     }
 }

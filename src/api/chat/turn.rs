@@ -232,7 +232,10 @@ pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 /// A count, or `None` if it is missing or not a number.
 pub(super) fn count(value: &Value, pointer: &str) -> Option<u64> {
-    value.pointer(pointer).and_then(Value::as_u64)
+    match value.pointer(pointer)? {
+        Value::String(text) => text.trim().parse().ok(),
+        number => number.as_u64(),
+    }
 }
 
 /// Splits `data:image/png;base64,…` into the type and the base64.
