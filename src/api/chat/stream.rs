@@ -339,7 +339,7 @@ mod tests {
                 "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{end}}}]}}\n\n"
             )
         };
-        let idle = ["data:\n\n", "data: \n\n", "data\n\n", ": alive\n\n", "event: ping\ndata:\n\n"];
+        let idle = ["data:\n\n", "data: \n\n", ": alive\n\n", "event: ping\ndata:\n\n"];
         for idle in idle {
             let whole = [idle, &event("Hel", "null"), idle, &event("lo", "\"stop\""), idle].concat();
             assert_eq!(heard(vec![whole.into()]).await.unwrap(), "Hello", "{idle:?}");
