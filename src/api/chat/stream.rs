@@ -341,8 +341,8 @@ mod tests {
         };
         let idle = ["data:\n\n", "data: \n\n", ": alive\n\n", "event: ping\ndata:\n\n"];
         for idle in idle {
-            let whole = [idle, &event("Hel", "null"), idle, &event("lo", "\"stop\""), idle].concat();
-            assert_eq!(heard(vec![whole.into()]).await.unwrap(), "Hello", "{idle:?}");
+            let whole = [idle, &event("Hello, ", "null"), idle, &event("world", "\"stop\""), idle].concat();
+            assert_eq!(heard(vec![whole.into()]).await.unwrap(), "Hello, world", "{idle:?}");
         }
     }
 
