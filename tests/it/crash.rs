@@ -203,8 +203,11 @@ pub fn trace(runtime: &tokio::runtime::Runtime, order: &Order) -> Vec<String> {
         points.push(point);
     }
     // Two files are delivered concurrently, so sort their points.
-    let rank = |point: &String| ["begun", "written", "named"].iter().position(|step| point.contains(step));
-    for files in points.chunk_by_mut(|one, other| one.starts_with("file.") && other.starts_with("file.")) {
+    let rank = |point: &String| {
+        ["sealed", "begun", "written", "named", "completed"].iter().position(|step| point.contains(step))
+    };
+    let delivers = |point: &String| point.starts_with("file.") || point.starts_with("bucket.");
+    for files in points.chunk_by_mut(|one, other| delivers(one) && delivers(other)) {
         files.sort_by_key(|point| (rank(point), point.clone()));
     }
     points
