@@ -151,8 +151,10 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, findings: &mut Fin
         }
         let name = canonical(properties, &name).map_or(name, str::to_owned);
         let full = join(path, &name);
-        // Clients fill parameters with null or an empty text; both mean "not given".
-        if value.is_null() || value.as_str().is_some_and(is_blank) {
+        // Clients fill parameters with null or an empty text; both mean "not given". A required text reaches its tool, whose
+        // message has the limits. An id that shows nothing names nothing.
+        let is_text = required.contains(&name.as_str()) && !name.ends_with("_id");
+        if value.is_null() || (!is_text && value.as_str().is_some_and(is_blank)) {
             continue;
         }
         match properties.get(&name).and_then(Value::as_object) {
