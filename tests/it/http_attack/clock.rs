@@ -106,7 +106,7 @@ fn a_rate_is_not_renewed_by_a_clock_that_is_set() {
 
 /// Calls `chat` and disconnects when the sandbox has the request. Returns when the answer is cached.
 fn leave(program: &Process, arguments: &Value) {
-    let kept = || program.log().matches("a caller left before an answer came").count();
+    let kept = || program.log().matches("a caller left before the answer came").count();
     let before = kept();
     let mut socket = program.connect();
     let call = json!({ "name": "chat", "arguments": arguments });

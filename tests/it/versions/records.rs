@@ -123,7 +123,7 @@ fn writes_the_records_of_this_version() {
     let socket = leave(&program, "chat", unheard.clone());
     until("it is asked", || sandbox.requests().len() > before);
     drop(socket);
-    until("its answer is kept", || program.log().contains("a caller left before an answer came"));
+    until("its answer is kept", || program.log().contains("a caller left before the answer came"));
     sandbox.script(Vec::new());
 
     let talk = wav(&dir.path().join("inputs/me.wav"), 12);
