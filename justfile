@@ -14,7 +14,7 @@ ci:
 
 # Formatter, lints and doc comments.
 lint:
-    cargo fmt --check
+    cargo fmt --all --check
     cargo clippy --all-targets --locked -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
 

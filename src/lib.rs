@@ -24,34 +24,26 @@
 //! * No module but `cli` reads the environment.
 //! * Nothing but the protocol is written to stdout while serving.
 
-pub mod api;
-pub mod arguments;
-pub mod bucket;
 pub mod chat;
 pub mod cli;
-mod clock;
-pub mod config;
-#[cfg(feature = "crash-points")]
-mod crash;
-pub mod download;
-pub mod facts;
 pub mod gallery;
-pub mod jobs;
 pub mod mcp;
-pub mod media;
-pub mod money;
 pub mod notify;
-pub mod permits;
-pub mod rate_limit;
-pub mod record;
 pub mod result;
 pub mod serve;
 pub mod speech;
-mod stills;
-pub mod store;
-pub mod telemetry;
 pub mod tools;
 pub mod viewer;
+
+pub use minimax_mcp_arguments::arguments;
+use minimax_mcp_base::clock;
+#[cfg(feature = "crash-points")]
+use minimax_mcp_base::crash;
+pub use minimax_mcp_base::{config, money, permits, telemetry};
+use minimax_mcp_files::stills;
+pub use minimax_mcp_files::{bucket, download, media};
+pub use minimax_mcp_jobs::{jobs, record, store};
+pub use minimax_mcp_platform::{api, facts, rate_limit};
 
 /// The simulator of MiniMax, for demos and tests.
 #[cfg(feature = "sandbox")]

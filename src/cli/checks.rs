@@ -187,7 +187,7 @@ fn shown(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::of_pairs;
+    use crate::config::Places;
 
     #[test]
     fn an_unknown_default_model_is_warned_about_at_minimax_and_not_at_a_gateway() {
@@ -206,7 +206,13 @@ mod tests {
                 ("http://127.0.0.1:4000", false),
             ] {
                 let pairs = [(setting, model), ("MINIMAX_API_HOST", host)];
-                let mut config = of_pairs(if host.is_empty() { &pairs[..1] } else { &pairs });
+                let pairs = if host.is_empty() { &pairs[..1] } else { &pairs };
+                let find = |name: &str| {
+                    pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+                };
+                let home = PathBuf::from("/home/ada");
+                let places = Places { home: home.clone(), desktop: None, data: home };
+                let mut config = Config::read(find, &places);
                 add_warnings(&mut config);
                 let told: Vec<_> = config.warnings.iter().filter(|line| line.contains(setting)).collect();
                 assert_eq!(!told.is_empty(), is_warned, "{setting} at {host}: {told:?}");

@@ -88,7 +88,7 @@ async fn the_prices_on_the_front_page_are_those_of_a_dry_run() {
         let sharp = price(&world, "generate_video", clip("1080P")).await;
         let speech =
             price(&world, "text_to_audio", json!({ "text": "a".repeat(1000), "format": "mp3" })).await;
-        let facts: Value = serde_json::from_str(&read("src/facts/facts.json")).unwrap();
+        let facts: Value = serde_json::from_str(&read("crates/platform/src/facts/facts.json")).unwrap();
         let voice = facts["voice"]["clone_first_use"][currency].as_f64().unwrap();
         let wanted = [image, video, sharp, speech, voice].map(|price| format!("{price}"));
         let shown: Vec<_> = prices(page)

@@ -15,7 +15,10 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 
 /// The program's texts: its sources without their tests, and the tables of facts, with strings of several lines joined.
 fn texts() -> Vec<String> {
-    let files = below(&root().join("src")).into_iter().filter(|path| {
+    let packages =
+        ["arguments", "base", "files", "jobs", "platform"].map(|name| root().join("crates").join(name));
+    let folders = [root()].into_iter().chain(packages);
+    let files = folders.flat_map(|folder| below(&folder.join("src"))).filter(|path| {
         let is_text = path.extension().is_some_and(|kind| kind == "rs" || kind == "json");
         is_text && !path.ends_with("tests.rs") && !path.ends_with("mistakes.rs")
     });
@@ -76,7 +79,7 @@ fn a_message_that_the_program_no_longer_prints_is_noticed() {
 #[test]
 fn each_code_on_the_page_belongs_to_its_message() {
     let page = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
-    let facts = fs::read_to_string(root().join("src/facts/facts.json")).unwrap();
+    let facts = fs::read_to_string(root().join("crates/platform/src/facts/facts.json")).unwrap();
     let facts: serde_json::Value = serde_json::from_str(&facts).unwrap();
     let rows = ["codes", "http"].map(|table| facts[table].as_array().unwrap().clone()).concat();
     let mut checked = 0;

@@ -52,7 +52,8 @@ fn basis(view: &Value) -> &str {
 
 /// The key that buys a tool, by the table of what plans include.
 fn bought_with(tool: &str) -> &'static str {
-    let table: Value = serde_json::from_str(include_str!("../../src/facts/plan.json")).unwrap();
+    let table: Value =
+        serde_json::from_str(include_str!("../../crates/platform/src/facts/plan.json")).unwrap();
     let rows = table["plan"]["entitlements"].as_array().unwrap();
     let in_plan = rows.iter().any(|row| row["id"] == tool && row["in_plan"] == true);
     if in_plan { "plan" } else { "balance" }
@@ -60,15 +61,23 @@ fn bought_with(tool: &str) -> &'static str {
 
 #[test]
 fn each_tool_that_costs_money_has_a_row_about_plans_and_each_row_is_of_a_tool() {
-    let table: Value = serde_json::from_str(include_str!("../../src/facts/plan.json")).unwrap();
+    let table: Value =
+        serde_json::from_str(include_str!("../../crates/platform/src/facts/plan.json")).unwrap();
     let rows = table["plan"]["entitlements"].as_array().unwrap();
     let rows: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
     let catalogue = minimax_mcp::tools::catalogue();
     for spec in catalogue.specs().filter(|spec| spec.billing != Billing::Free) {
-        assert!(rows.contains(&spec.name), "`{}` needs a row in src/facts/plan.json", spec.name);
+        assert!(
+            rows.contains(&spec.name),
+            "`{}` needs a row in crates/platform/src/facts/plan.json",
+            spec.name
+        );
     }
     for row in rows {
-        assert!(catalogue.specs().any(|spec| spec.name == row), "`{row}` of src/facts/plan.json is no tool");
+        assert!(
+            catalogue.specs().any(|spec| spec.name == row),
+            "`{row}` of crates/platform/src/facts/plan.json is no tool"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use syn::visit::{self, Visit};
 
@@ -25,11 +25,10 @@ struct File {
     inline: Name,
 }
 
-/// Groups of files below `src` that import each other, directly or through others. A re-export counts as an import of
+/// Groups of files below these source folders that import each other, directly or through others. A re-export counts as an import of
 /// the file that defines the name. `#[cfg(test)]` modules do not count.
-pub fn import_circles(src: &Path) -> Vec<Vec<String>> {
-    let mut files = BTreeMap::new();
-    read(src, &[], &mut files);
+pub fn import_circles(sources: &[PathBuf]) -> Vec<Vec<String>> {
+    let files = read_all(sources);
     let imports = imports_of(&files);
     let reach: BTreeMap<_, _> = imports.keys().map(|module| (*module, reachable(&imports, module))).collect();
     let mut circles = BTreeSet::new();
@@ -44,14 +43,22 @@ pub fn import_circles(src: &Path) -> Vec<Vec<String>> {
     circles.into_iter().map(|circle| circle.into_iter().collect()).collect()
 }
 
-/// The files below `src` that each file imports, as modules such as `mcp::pipeline`.
-pub fn imports(src: &Path) -> BTreeMap<String, BTreeSet<String>> {
-    let mut files = BTreeMap::new();
-    read(src, &[], &mut files);
+/// The files below these source folders that each file imports, as modules such as `mcp::pipeline`.
+pub fn imports(sources: &[PathBuf]) -> BTreeMap<String, BTreeSet<String>> {
+    let files = read_all(sources);
     let named = |(module, targets): (&Name, BTreeSet<&Name>)| {
         (module.join("::"), targets.into_iter().map(|target| target.join("::")).collect())
     };
     imports_of(&files).into_iter().map(named).collect()
+}
+
+/// All packages as one tree of modules, because `crate::jobs` leads to the same module in each of them.
+fn read_all(sources: &[PathBuf]) -> BTreeMap<Name, File> {
+    let mut files = BTreeMap::new();
+    for src in sources {
+        read(src, &[], &mut files);
+    }
+    files
 }
 
 fn imports_of(files: &BTreeMap<Name, File>) -> BTreeMap<&Name, BTreeSet<&Name>> {
@@ -231,15 +238,15 @@ fn a_circle_is_found_through_reexports_and_macros_and_not_in_tests() {
     write("a/one.rs", "use crate::b::B; pub struct One; #[cfg(test)] mod tests { use crate::a::Second; }");
     write("a/two.rs", "pub struct Two;");
     write("b.rs", "use crate::a::Second; pub struct B;");
-    assert_eq!(import_circles(dir.path()), Vec::<Vec<String>>::new());
+    assert_eq!(import_circles(&[dir.path().to_owned()]), Vec::<Vec<String>>::new());
     // Neither `lib.rs` nor `a/mod.rs` is part of the circle: they only pass names on.
     write("b.rs", "pub struct B; fn f() { vec![crate::One]; }");
-    assert_eq!(import_circles(dir.path()), [["a::one", "b"]]);
+    assert_eq!(import_circles(&[dir.path().to_owned()]), [["a::one", "b"]]);
     write("b.rs", "use super::a::One; pub struct B;");
-    assert_eq!(import_circles(dir.path()), [["a::one", "b"]]);
+    assert_eq!(import_circles(&[dir.path().to_owned()]), [["a::one", "b"]]);
     write("b.rs", "pub(in crate::a) struct B;");
-    assert_eq!(import_circles(dir.path()), Vec::<Vec<String>>::new());
+    assert_eq!(import_circles(&[dir.path().to_owned()]), Vec::<Vec<String>>::new());
     // This name is not passed on, but defined at the root.
     write("b.rs", "pub struct B; fn f(_: crate::Root) {}");
-    assert_eq!(import_circles(dir.path()), [["a::one", "b", "crate"]]);
+    assert_eq!(import_circles(&[dir.path().to_owned()]), [["a::one", "b", "crate"]]);
 }

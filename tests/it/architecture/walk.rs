@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::circles::imports;
-use super::root;
+use super::{root, sources};
 
 #[test]
 fn the_way_of_a_call_leads_from_file_to_file_and_enters_none_twice() {
@@ -17,12 +17,14 @@ fn the_way_of_a_call_leads_from_file_to_file_and_enters_none_twice() {
     assert!(part.contains(&format!("These {} files", files.len())), "{} files", files.len());
     let once: BTreeSet<_> = files.iter().collect();
     assert_eq!(once.len(), files.len(), "a file is there twice");
-    let imports = imports(&root().join("src"));
+    let imports = imports(&sources());
     let module = |file: &String| file.trim_end_matches("/mod").replace('/', "::");
     let imported = |one: &String, other: &String| imports[&module(one)].contains(&module(other));
     let (mut missing, mut alone) = (Vec::new(), Vec::new());
     for (place, file) in files.iter().enumerate() {
-        if !imports.contains_key(&module(file)) || !root().join(format!("src/{file}.rs")).exists() {
+        if !imports.contains_key(&module(file))
+            || !sources().iter().any(|src| src.join(format!("{file}.rs")).exists())
+        {
             missing.push(file);
         } else if !files[..place].iter().any(|before| imported(before, file) || imported(file, before)) {
             alone.push(file);

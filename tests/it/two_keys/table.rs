@@ -159,7 +159,8 @@ fn every_tool_has_a_row_in_the_table() {
         minimax_mcp::tools::catalogue().tools().into_iter().map(|tool| tool.name.to_string()).collect();
     let rows: BTreeSet<_> = TABLE.iter().map(|(tool, _)| (*tool).to_owned()).collect();
     assert_eq!(tools, rows);
-    let table: Value = serde_json::from_str(include_str!("../../../src/facts/plan.json")).unwrap();
+    let table: Value =
+        serde_json::from_str(include_str!("../../../crates/platform/src/facts/plan.json")).unwrap();
     for entry in table["plan"]["entitlements"].as_array().unwrap() {
         assert!(rows.contains(entry["id"].as_str().unwrap()), "{entry}");
     }

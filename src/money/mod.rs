@@ -1,7 +1,0 @@
-//! Money. No binary fraction stands for an amount anywhere.
-
-mod amount;
-pub(crate) mod cost;
-
-pub use amount::{Currency, Decimal, Money};
-pub use cost::Cost;
