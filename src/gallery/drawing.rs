@@ -8,10 +8,10 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use super::shown::{Shown, shown};
-use super::thumbnails::{Drawn, Format};
 use super::visitor::Visitor;
 use crate::jobs::{JobFile, OnDisk};
 use crate::media::{self, Source};
+use crate::stills::thumbnails::{Drawn, Format};
 use crate::stills::{NoStill, frame, wave};
 
 /// The longest side of a thumbnail, in pixels.

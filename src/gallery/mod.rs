@@ -25,7 +25,6 @@ mod session;
 mod shared;
 mod shown;
 mod subtitles;
-mod thumbnails;
 mod visitor;
 mod words;
 mod zip;

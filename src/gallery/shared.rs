@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::attempts::Attempts;
 use super::session::{Login, Sessions};
-use super::thumbnails::Thumbnails;
 use crate::mcp::{Caller, CallerKey, Server};
 use crate::serve::http::access::Access;
+use crate::stills::thumbnails::Thumbnails;
 
 /// The path of the gallery. All its addresses begin with it.
 pub(super) const PATH: &str = "/gallery";

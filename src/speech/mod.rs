@@ -1,6 +1,4 @@
-//! Speech below its tools: which voice speaks a language, what a model accepts, what it costs, and the loudspeaker.
+//! Speech below its tools: what a model accepts, and what it costs.
 
 pub(crate) mod first_use;
-pub(crate) mod language;
-pub(crate) mod player;
 pub(crate) mod rules;

@@ -2,12 +2,12 @@
 
 use crate::api::speech::{Emotion, VoiceSetting};
 use crate::config::{Defaults, Region};
+use crate::facts::language::default_voice;
 use crate::facts::{ModelKind, SpeechModel, facts};
 use crate::jobs::Cost;
 use crate::mcp::ToolError;
 use crate::mcp::model_name::{ModelNames, fitting, unknown_model};
 use crate::money::Currency;
-use crate::speech::language::default_voice;
 
 /// T2A v2 > language_boost.
 pub(crate) const LANGUAGES: &[&str] = &[

@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("facts", &["money"]),
     ("media", &["bucket"]),
     ("permits", &[]),
-    ("stills", &[]),
+    ("stills", &["media"]),
     ("telemetry", &["config", "money"]),
     ("viewer", &[]),
     ("rate_limit", &["facts"]),

@@ -8,7 +8,7 @@ use crate::bucket::{Bucket, BucketProblem};
 use crate::cli::texts::doctor as say;
 use crate::config::{Config, ResourceMode};
 use crate::media::Roots;
-use crate::speech::player::Player;
+use crate::media::player::Player;
 use crate::store::{Store, inspect, inspect_server};
 use crate::telemetry::in_words;
 use crate::tools;

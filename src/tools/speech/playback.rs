@@ -20,13 +20,13 @@ use crate::jobs::{Heard, Jobs, Listener, SpeechOrder};
 use crate::mcp::ToolSpec;
 use crate::mcp::model_name::ModelNames;
 use crate::mcp::{Draft, JobOptions, Server, ToolError, forty_five};
+use crate::media::player::{Feed, Player};
 use crate::media::units::length;
 use crate::media::{self, Content, Limits, Reference};
 use crate::result::Report;
 use crate::result::job_view::JobView;
 use crate::result::job_view::file_facts;
 use crate::speech::first_use;
-use crate::speech::player::{Feed, Player};
 use crate::speech::rules::{Characters, Manner, check_pauses, cost};
 use crate::telemetry::is_blank;
 

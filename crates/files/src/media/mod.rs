@@ -4,7 +4,7 @@
 //! * `file_name`: names that are legal on every system.
 //! * [`probe`]: the real type, size and duration of a file, and whether it is complete.
 //! * [`subtitle`]: conversion of subtitles. [`private`]: files that other users of the machine cannot read.
-//! * [`units`]: sizes and lengths in words.
+//! * [`units`]: sizes and lengths in words. [`player`]: the loudspeaker.
 //!
 //! This module knows nothing about endpoints, jobs or tools. Limits come in as plain data. Errors are sentences
 //! without a subject, so that the caller can put the name of the argument in front.
@@ -12,6 +12,7 @@
 mod encoding;
 pub(crate) mod file_name;
 pub mod input;
+pub mod player;
 pub mod private;
 pub mod probe;
 mod secret_scan;

@@ -5,6 +5,7 @@
 //! its limits and price are unknown.
 
 mod codes;
+pub mod language;
 mod limits;
 mod music;
 mod names;

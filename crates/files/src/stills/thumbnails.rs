@@ -18,8 +18,10 @@ const ALL: u64 = 256 * 1024 * 1024;
 
 /// The form of a thumbnail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
+    /// A small copy of a picture.
     Jpeg,
+    /// A drawn waveform.
     Svg,
 }
 
@@ -34,7 +36,7 @@ impl Format {
     }
 
     /// The type for browsers.
-    pub(super) fn mime(self) -> &'static str {
+    pub fn mime(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
             Self::Svg => "image/svg+xml",
@@ -44,7 +46,7 @@ impl Format {
 
 /// The result of drawing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Drawn {
+pub enum Drawn {
     /// The picture.
     Picture(Vec<u8>),
     /// The file can have none. This is remembered.
@@ -55,14 +57,15 @@ pub(super) enum Drawn {
 
 /// The kept thumbnails.
 #[derive(Debug)]
-pub(super) struct Thumbnails {
+pub struct Thumbnails {
     folder: PathBuf,
     drawing: Arc<Semaphore>,
     tidied: std::sync::Once,
 }
 
 impl Thumbnails {
-    pub(super) fn new(data_dir: &Path) -> Self {
+    /// Thumbnails in `thumbnails` below the data folder.
+    pub fn new(data_dir: &Path) -> Self {
         let folder = data_dir.join("thumbnails");
         Self { folder, drawing: Arc::new(Semaphore::new(AT_ONCE)), tidied: std::sync::Once::new() }
     }
@@ -73,12 +76,7 @@ impl Thumbnails {
     }
 
     /// The thumbnail of a file with this hash. `draw` makes it if there is none yet. `None` if none can be made.
-    pub(super) async fn of(
-        &self,
-        sha256: &str,
-        format: Format,
-        draw: impl Future<Output = Drawn>,
-    ) -> Option<Bytes> {
+    pub async fn of(&self, sha256: &str, format: Format, draw: impl Future<Output = Drawn>) -> Option<Bytes> {
         let path = self.path(sha256, format)?;
         if let Ok(known) = tokio::fs::read(&path).await {
             return picture(known);
@@ -107,7 +105,7 @@ impl Thumbnails {
     }
 
     /// Removes the thumbnails of a file that was deleted.
-    pub(super) async fn forget(&self, sha256: &str) {
+    pub async fn forget(&self, sha256: &str) {
         for path in Format::ALL.into_iter().filter_map(|format| self.path(sha256, format)) {
             let _ = tokio::fs::remove_file(path).await;
         }

@@ -41,7 +41,7 @@ const CONFIDENT: f64 = 0.5;
 const LONG: usize = 24;
 
 /// The voice for a text, when neither the caller nor a setting names one. `boost` is the caller's `language_boost`.
-pub(crate) fn default_voice(text: Option<&str>, boost: Option<&str>, china: bool) -> &'static str {
+pub fn default_voice(text: Option<&str>, boost: Option<&str>, china: bool) -> &'static str {
     let named = boost.and_then(|name| voices().language(name)).map(|language| language.code.as_str());
     let usual = if china { "zh" } else { "en" };
     let code = named.or_else(|| text.and_then(language_of)).unwrap_or(usual);
@@ -49,7 +49,7 @@ pub(crate) fn default_voice(text: Option<&str>, boost: Option<&str>, china: bool
 }
 
 /// The code of the language of a text; `None` for a text without letters, and for a language without voices.
-pub(crate) fn language_of(text: &str) -> Option<&'static str> {
+pub fn language_of(text: &str) -> Option<&'static str> {
     let spoken = spoken(text);
     if let Some(code) = east_asian(&spoken) {
         return Some(code);
