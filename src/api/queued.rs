@@ -83,7 +83,8 @@ impl Client {
     }
 }
 
-/// Sends when the ticket gets its permit and retries as [`pause`] allows, until the waits add up to `patience`.
+/// Sends when the ticket gets its permit and retries as [`pause`] allows, until the waits add up to `patience`. If MiniMax
+/// refused the key and there is a newer one, sends at once with that.
 pub async fn send_queued<T, F>(
     client: &Client,
     mut ticket: Ticket,
@@ -145,7 +146,8 @@ where
     }
 }
 
-/// How much longer a free read may be asked for. A poll may wait long in its queue, which does not count.
+/// How much longer a free read may take; `None` for requests without such a limit. A poll may wait for long in its queue,
+/// which does not count.
 fn limit(nature: Nature, patience: Duration, start: Instant, asking: Duration) -> Option<Duration> {
     let used = if patience > READ_LIMIT { asking } else { start.elapsed() };
     (nature == Nature::Read).then(|| READ_LIMIT.saturating_sub(used))
@@ -171,7 +173,7 @@ fn refuse_long_wait(ticket: &Ticket, end: Instant) -> Option<ApiError> {
     late.then(|| too_long(ticket, end.saturating_duration_since(Instant::now())))
 }
 
-/// Whether the permit cannot come before `end`.
+/// Whether the ticket gets its permit only after `end`.
 fn comes_after(ticket: &Ticket, end: Instant) -> bool {
     ticket.forecast().is_some_and(|wait| Instant::now() + wait > end)
 }

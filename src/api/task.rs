@@ -1,4 +1,4 @@
-//! Tasks: what MiniMax answers to a submit and to a poll. Each endpoint that makes its result later has them.
+//! Tasks: MiniMax's answers to a submit and to a poll, for all endpoints that make their result later.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -215,7 +215,7 @@ pub(super) fn fill(reply: &mut Reply, said: &str, beside: &str) {
     reply.text = text;
 }
 
-/// A note on tool calls that came as raw tokens.
+/// A note on tool calls that arrived as raw tokens.
 pub(super) fn unparsed_call(reply: &Reply) -> Option<String> {
     let found = [&reply.text, &reply.reasoning].into_iter().any(|text| find_any(text, &RAW_CALLS).is_some());
     let note =
@@ -234,7 +234,7 @@ pub struct Grown {
     pub repeats: bool,
 }
 
-/// A shorter repetition, in bytes, may be a coincidence: `ha`, `ha`.
+/// The least length in bytes of a certain repetition. A shorter one may be a coincidence: `ha`, `ha`.
 const SURE: usize = 8;
 
 impl Grown {
