@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn json_passes_and_what_is_no_list_of_cues_does_not() {
+    fn a_json_list_of_cues_is_converted_and_any_other_text_is_refused() {
         assert_eq!(convert(JSON.as_bytes(), SubtitleFormat::Json).unwrap(), JSON);
         for other in ["{}", "[1]", "[{\"text\": \"x\"}]", "<html>", ""] {
             assert_eq!(convert(other.as_bytes(), SubtitleFormat::Srt), None, "{other}");

@@ -30,7 +30,7 @@ fn a_relative_path_without_a_project_folder_says_why_there_is_none_and_the_line_
                 &home,
                 "code/app/logo.png",
                 named(&[&home.join(".ssh")]),
-                "is in a folder of programs in the home folder",
+                "is in a folder of the home folder where programs keep private data",
             ),
             (&home, "code/app/logo.png", named(&[&gone]), "does not exist"),
             (&home, "code/app/logo.png", named(&[&file]), "is not a folder"),
@@ -40,7 +40,7 @@ fn a_relative_path_without_a_project_folder_says_why_there_is_none_and_the_line_
             let refusal = host.refusal("view_media", json!({ "uri": given }));
             let started = format!("it started the server in {}, ", start.display());
             let why = if *start == root { "the root of the file system" } else { "the home folder" };
-            for part in [client, &started, why, "which is no project"] {
+            for part in [client, &started, why, "which is not a project"] {
                 assert!(refusal.contains(part), "{part} in {refusal}");
             }
             // Below the root, the folder of this test is a hidden one.
