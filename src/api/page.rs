@@ -83,8 +83,8 @@ fn words(text: &str, lower: &str) -> String {
         words.push_str(text.get(at..open).unwrap_or_default());
         words.push(' ');
         let inside = lower.get(open.saturating_add(1)..).unwrap_or_default();
-        let unseen = HIDDEN.iter().find(|name| inside.starts_with(**name));
-        let end = match unseen {
+        let hidden = HIDDEN.iter().find(|name| inside.starts_with(**name));
+        let end = match hidden {
             _ if inside.starts_with("!--") => "-->".to_owned(),
             Some(name) => format!("</{name}>"),
             None => ">".to_owned(),

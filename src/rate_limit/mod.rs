@@ -4,7 +4,8 @@
 //! whole group; it keeps its ticket and therefore its position ahead of later requests. Dropping a ticket leaves the
 //! queue. Dropping an unused permit does not count against the limit.
 //!
-//! The queues are in `limiter`, the arithmetic is in `adaptive`.
+//! The queues are in `limiter`, and the arithmetic is in `adaptive`. If several servers keep the limits together, `bucket`
+//! has the arithmetic in the store, and `share` and `shared` the part of this server.
 
 mod adaptive;
 mod bucket;

@@ -68,7 +68,7 @@ impl Figures {
             memory: line.trim().trim_end_matches(" kB").parse().unwrap(),
             open_files: std::fs::read_dir("/proc/self/fd").unwrap().count(),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
-            followed: server.jobs().census().0,
+            followed: server.jobs().active_counts().0,
             in_line: waiting + in_flight,
             jobs: counts[0],
             open_jobs: counts[1],

@@ -293,6 +293,6 @@ async fn jobs_that_are_over_leave_nothing_in_memory() {
     let jobs = world.server.jobs();
     // One task adopts the jobs of dead processes. With PostgreSQL, another takes permits for the limits that servers share.
     let tasks = if crate::postgres::chosen(world.dir.path()).is_some() { 2 } else { 1 };
-    eventually("nothing is followed any more", async || jobs.census() == (0, tasks)).await;
+    eventually("nothing is followed any more", async || jobs.active_counts() == (0, tasks)).await;
     assert_eq!(jobs.api().rate_limiter().counts(), (0, 0));
 }
