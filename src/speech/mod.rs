@@ -1,4 +1,4 @@
-//! Speech below its tools: which voice speaks a language, what a model accepts, what it costs, and the loudspeaker.
+//! Shared code of the speech tools: the voice for a language, the rules of the models, prices, and playback.
 
 pub(crate) mod first_use;
 pub(crate) mod language;

@@ -1,7 +1,7 @@
-//! Pictures that stand for what is no picture: a frame of a video, and the waveform of a sound.
+//! Pictures of files that are not images: a frame of a video, and the waveform of audio.
 //!
-//! This module works on bytes that others read for it. It bounds what it reads, holds and decodes, because the files come from
-//! elsewhere. A file that it cannot decode has no such picture, and nothing else comes of it.
+//! The caller reads the bytes. This module bounds what it reads, keeps and decodes, because the files are not trusted. A
+//! file that it cannot decode has no picture, and does no other harm.
 
 mod frame;
 mod wave;

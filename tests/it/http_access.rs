@@ -410,7 +410,7 @@ async fn an_identity_provider_is_as_good_as_a_token_to_listen_to_others() {
 #[tokio::test]
 async fn a_request_that_does_not_say_whose_it_is_is_not_taken_for_the_owner_s() {
     let dir = tempfile::tempdir().unwrap();
-    let server = tools::server(config("http://127.0.0.1:9", dir.path(), &[])).for_strangers();
+    let server = tools::server(config("http://127.0.0.1:9", dir.path(), &[])).for_authenticated_callers();
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     TaskTracker::new().spawn(async move {
         if let Ok(running) = server.serve(ours).await {

@@ -138,7 +138,7 @@ pub async fn serve_around<H: ServerHandler + Clone>(
 ) {
     let tracker = TaskTracker::new();
     // The access layer identifies each caller. A call that it did not identify gets no tools.
-    let server = server.for_strangers();
+    let server = server.for_authenticated_callers();
     let access = match listener.local_addr() {
         Ok(address) => access.at(address),
         Err(_) => access,

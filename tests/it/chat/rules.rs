@@ -104,7 +104,7 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
         ),
         (
             json!({ "messages": [user(json!({ "media": [DOT] }))], "model": "MiniMax-M2" }),
-            vec!["takes no media", "MiniMax-M3.1-Flash or MiniMax-M3"],
+            vec!["accepts no media", "MiniMax-M3.1-Flash or MiniMax-M3"],
         ),
         (
             json!({ "messages": [user(json!({ "media": ["data:text/plain;base64,aGVsbG8="] }))] }),
