@@ -146,7 +146,7 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
     shell.client.service().clear();
     let mut printed = Ok(());
     let exit = if let Some(answer) = &done {
-        // Judged below, because the jobs must be handed over even if printing fails.
+        // A failure to print is handled below, because the jobs must be handed over first.
         printed = answer.print(output);
         let exit = Exit::of(answer, awaited);
         if exit == Exit::Settings {

@@ -48,7 +48,7 @@ async fn what_a_v2_model_does_not_offer_is_refused() {
         (json!({"model": "MiniMax-H4"}), "model"),
         (content(json!([])), "content"),
         (content(json!([item("first_frame")])), "content must include a non-empty text item"),
-        (content(json!([words, item("first_frame"), item("reference_image")])), "do not go together"),
+        (content(json!([words, item("first_frame"), item("reference_image")])), "cannot be combined"),
         (content(json!([words, item("first_frame"), item("first_frame")])), "first_frame"),
         (
             content(json!([words, {"type": "image_url", "image_url": {"url": "x"}}, item("last_frame")])),
