@@ -182,7 +182,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_secs(1);
 
     #[test]
-    fn one_caller_takes_its_share_and_all_together_take_everything() {
+    fn one_caller_gets_its_share_and_all_together_get_everything() {
         let permits = Permits::new(10, 4);
         let first = permits.try_take("ada", 3).unwrap();
         assert_eq!(permits.try_take("ada", 2).unwrap_err(), Exhausted::Share);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_who_hold_nothing_are_forgotten() {
+    fn callers_without_permits_are_forgotten() {
         let permits = Permits::new(10, 4);
         let _held = permits.try_take("ada", 1).unwrap();
         for count in 0..MANY {

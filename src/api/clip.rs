@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sound_is_a_link_or_hex_and_nothing_else() {
+    fn audio_is_a_link_or_hex_and_nothing_else() {
         let read = |json: &str| serde_json::from_str::<Option<Found>>(json);
         let here = |clip| Some(Found::Here(clip));
         assert_eq!(read(r#""https://a/b""#).unwrap(), here(Clip::Link("https://a/b".into())));

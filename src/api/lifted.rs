@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sound_is_decoded_as_it_comes_and_the_rest_stays() {
+    fn long_audio_is_decoded_on_arrival_and_the_rest_stays() {
         let sound: Vec<u8> = (0..50_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         for digits in [HEXLOWER.encode(&sound), HEXLOWER.encode(&sound).to_uppercase()] {
             let response = format!(r#"{{"a\"b":"49ff","data":{{"audio":"{digits}","x":"\\"}},"status":2}}"#);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_that_are_not_a_sound_stay_unchanged() {
+    fn hex_digits_that_are_not_audio_stay_unchanged() {
         let digits = "49ff".repeat(LONG);
         for end in ["9\"}", " \"}", "\\n\"}", "", "9"] {
             let response = format!("{{\"audio\":\"{digits}{end}");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_a_response_is_that_of_its_sound() {
+    fn a_response_takes_no_more_memory_than_its_audio() {
         let response = format!(r#"{{"audio":"{}"}}"#, "00".repeat(1 << 20));
         let mut lifter = Lifter::new(Some(response.len()));
         let mut most = 0;

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limiter_learns_from_limits_and_from_what_minimax_has_counted() {
+    fn the_limiter_learns_from_throttled_and_counted_requests() {
         let lost = ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() };
         let refused = |status, code, seconds: Option<u64>| {
             let retry_after = seconds.map(Duration::from_secs);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_would_wait_too_long_is_told_which_limit_holds_it() {
+    async fn a_call_that_would_wait_too_long_is_refused_and_the_error_names_the_limit() {
         let limiter = RateLimiter::new(RateLimits::default());
         for _ in 0..3 {
             let mut permit = limiter.join(group::VIDEO_V1).acquire().await;

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_stays_none() {
+    fn invalid_json_stays_invalid() {
         for body in
             [&b"<html>\xff</html>"[..], b"", b"\"", b"\"\\", b"\"\\u", b"\"\\ud83", b"{\"a\":", b"not", b"-"]
         {

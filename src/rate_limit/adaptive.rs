@@ -362,7 +362,7 @@ mod tests {
 
         /// The forecast for a position is exact if nothing else happens.
         #[test]
-        fn the_forecast_is_what_happens(count in 1_u32..20, window in 1_u64..60, place in 1_usize..60) {
+        fn the_forecast_equals_the_actual_wait(count in 1_u32..20, window in 1_u64..60, place in 1_usize..60) {
             let start = Instant::now();
             let mut limiter = AdaptiveLimiter::new(Some(rule(count, window, 3.min(count))));
             departures(&mut limiter, start, 4);

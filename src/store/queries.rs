@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_search_reads_one_index_from_where_it_begins_to_where_it_ends() {
+    async fn a_search_reads_one_range_of_one_index() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
         let filter = Filter {

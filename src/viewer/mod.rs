@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_that_the_page_says_is_in_its_table() {
+    fn every_text_of_the_page_is_in_its_table() {
         let words: Value = serde_json::from_str(include_str!("words.json")).unwrap();
         let code = include_str!("job.js");
         let named = ["say(\"", "button(\""].into_iter().flat_map(|call| code.split(call).skip(1));

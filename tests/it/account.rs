@@ -59,7 +59,7 @@ async fn of_two_keys_the_one_that_minimax_refuses_is_named_and_the_other_is_show
 }
 
 #[tokio::test]
-async fn a_plan_is_told_by_its_windows() {
+async fn the_kind_of_a_plan_key_is_known_from_its_windows() {
     let world = World::with(quick(), &[("MINIMAX_API_KEY", PLAN)]).await;
     let account = world.make("check_account", json!({})).await;
     assert_eq!((&account["key_kind"], &account["region"]), (&json!("plan"), &json!("global")));
@@ -72,7 +72,7 @@ async fn a_plan_is_told_by_its_windows() {
 }
 
 #[tokio::test]
-async fn a_pay_as_you_go_key_is_told_by_its_balance() {
+async fn the_kind_of_a_pay_as_you_go_key_is_known_from_its_balance() {
     let world = World::new().await;
     let account = world.make("check_account", json!({})).await;
     assert_eq!(account["key_kind"], "pay-as-you-go");

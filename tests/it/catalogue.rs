@@ -297,7 +297,7 @@ async fn the_catalogue_costs_little_context() {
 }
 
 #[tokio::test]
-async fn groups_and_read_only_decide_what_is_listed() {
+async fn toolsets_and_read_only_decide_which_tools_are_listed() {
     let names = |settings: &'static [(&str, &str)]| async move {
         let world = World::with(crate::harness::quick(), settings).await;
         let tools = world.client.list_all_tools().await.unwrap();

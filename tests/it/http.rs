@@ -187,7 +187,7 @@ async fn without_the_right_token_nothing_is_answered() {
 }
 
 #[tokio::test]
-async fn no_caller_sees_what_is_another_s() {
+async fn no_caller_sees_the_property_of_another() {
     let served = Served::guarded().await;
     let base = &served.base;
     let order = json!({ "prompt": "Ada's secret", "idempotency_key": "one" });
@@ -218,7 +218,7 @@ async fn no_caller_sees_what_is_another_s() {
 }
 
 #[tokio::test]
-async fn a_token_with_groups_sees_and_calls_those_alone() {
+async fn a_token_with_toolsets_sees_and_calls_only_their_tools() {
     let served = Served::guarded().await;
     let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
     let answer = answer(post(&served.base, Some(BOB), &list).send().await.unwrap()).await;
@@ -260,7 +260,7 @@ async fn paths_of_the_machine_are_neither_read_nor_written_for_those_elsewhere()
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_loses_the_wait_and_not_the_job() {
+async fn a_caller_who_disconnects_loses_the_wait_but_not_the_job() {
     let served = Served::with(false, quick()).await;
     served.sandbox.script(vec![Rule::once("/v1/image_generation", Act::Hold)]);
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",

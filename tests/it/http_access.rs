@@ -82,7 +82,7 @@ async fn a_subject_of_the_identity_provider_is_let_in_by_every_usual_signature()
 }
 
 #[tokio::test]
-async fn signatures_with_rsa_are_taken_with_keys_from_the_place_that_the_settings_name() {
+async fn rsa_signatures_are_accepted_with_keys_from_the_configured_url() {
     let provider = Provider::start().await;
     let fixed: Value = serde_json::from_str(include_str!("http_access/rsa.json")).unwrap();
     provider.publish(json!({ "kty": "RSA", "kid": "rsa", "n": fixed["n"], "e": fixed["e"] }));
@@ -262,7 +262,7 @@ fn with_claim(claims: &Value, name: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn scopes_say_which_tools_there_are_and_without_one_there_are_none() {
+async fn scopes_decide_which_tools_are_listed_and_without_one_there_are_none() {
     let (provider, served) = served().await;
     let claims = provider.claims("ada", &served.resource());
     let scoped = |name: &str, value: Value| {
@@ -408,7 +408,7 @@ async fn an_identity_provider_is_as_good_as_a_token_to_listen_to_others() {
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_say_whose_it_is_is_not_taken_for_the_owner_s() {
+async fn a_request_without_a_caller_does_not_count_as_the_owner_s() {
     let dir = tempfile::tempdir().unwrap();
     let server = tools::server(config("http://127.0.0.1:9", dir.path(), &[])).for_authenticated_callers();
     let (ours, theirs) = tokio::io::duplex(1 << 16);

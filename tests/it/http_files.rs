@@ -1,4 +1,4 @@
-//! Links to results, and who may open what.
+//! Links to results, and the access to them.
 
 use reqwest::StatusCode;
 use rmcp::ServiceExt;
@@ -68,7 +68,7 @@ async fn a_link_is_good_for_one_file_only_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn a_link_leads_to_what_was_made_and_to_nothing_that_stands_there_now() {
+async fn a_link_returns_only_the_original_file_and_no_replacement() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }

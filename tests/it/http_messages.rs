@@ -1,4 +1,5 @@
-//! Messages as clients send them: what they accept, what is no message, and what is said when a token is wrong.
+//! Messages of real clients: the formats that they accept, bodies that are not messages, and the errors about wrong
+//! tokens.
 
 use minimax_mcp::sandbox::Pace;
 use reqwest::{RequestBuilder, StatusCode};

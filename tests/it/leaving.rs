@@ -123,7 +123,7 @@ fn text(result: &Value) -> String {
 const OLD: &str = "whose client left before it arrived";
 
 #[tokio::test]
-async fn a_chat_whose_caller_has_left_is_heard_out_and_the_same_call_gets_its_answer() {
+async fn an_abandoned_chat_runs_to_its_end_and_the_same_call_gets_its_answer() {
     let served = Served::new().await;
     for (number, modern) in [false, true].into_iter().enumerate() {
         let order = json!({ "prompt": format!("Hello, number {number}") });
@@ -198,7 +198,7 @@ async fn other_calls_that_are_paid_for_at_once_are_not_lost_with_their_callers_e
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_while_the_server_ends_is_there_for_the_next_one() {
+async fn an_answer_that_arrives_while_the_server_stops_is_kept_for_the_next_server() {
     let mut served = Served::new().await;
     let order = json!({ "prompt": "Hello" });
     served.leave(true, "chat", &order).await;

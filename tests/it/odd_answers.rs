@@ -1,4 +1,4 @@
-//! Answers of MiniMax of which one value is odd. What was paid for is kept, and an error is never taken for a success.
+//! Answers of MiniMax with one odd value. A paid result is kept, and an error is never mistaken for a success.
 
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};

@@ -172,7 +172,7 @@ async fn a_job_that_waits_is_cancelled_without_being_bought() {
 }
 
 #[tokio::test]
-async fn the_place_in_line_is_told_as_it_falls_and_another_group_is_not_held_up() {
+async fn the_position_in_the_queue_is_reported_as_it_changes_and_another_group_is_not_delayed() {
     let world = strict().await;
     a_handful(&world).await;
     let fourth = waiting(&world, "Fourth").await;
@@ -274,7 +274,7 @@ async fn a_call_without_a_job_waits_in_line_too_and_says_which_limit_is_too_long
 
 /// After many short jobs of each kind, the server keeps them only on disk.
 #[tokio::test]
-async fn jobs_that_are_over_leave_nothing_in_memory() {
+async fn ended_jobs_leave_nothing_in_memory() {
     let world = World::new().await;
     for round in 0..8 {
         let image =

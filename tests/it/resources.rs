@@ -97,7 +97,7 @@ async fn the_list_of_resources_has_pages() {
 }
 
 #[tokio::test]
-async fn the_tables_say_their_day() {
+async fn the_tables_have_their_date() {
     let world = World::new().await;
     let voices = as_json(&read(&world, "minimax://voices").await);
     assert!(voices["voices"].as_array().unwrap().len() > 100 && voices["as_of"].is_string());

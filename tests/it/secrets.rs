@@ -1,5 +1,5 @@
-//! The secret scan: no file with a secret is sent, whatever the kind of secret, encoding, archive or image, and no
-//! ordinary text is refused.
+//! The secret scan: no file with a secret is sent, with any kind of secret, encoding, archive or image, and no ordinary
+//! text is refused.
 
 mod honest;
 mod lost;
@@ -218,7 +218,7 @@ fn a_key_behind_or_inside_of_a_picture_or_sound_is_found() {
 }
 
 #[test]
-fn honest_texts_are_taken() {
+fn ordinary_texts_are_accepted() {
     assert!(honest::HONEST.len() >= 30);
     let refused: Vec<_> = honest::HONEST
         .iter()

@@ -1,4 +1,4 @@
-//! The tools from the shell, over the real program: results, exit codes, stdout, Ctrl-C.
+//! The tools from the shell, with the real program: results, exit codes, stdout, Ctrl-C.
 
 #[cfg(unix)]
 mod terminal;
@@ -69,7 +69,7 @@ fn failed(output: &Output, arguments: &[&str], code: i32) -> String {
 }
 
 #[test]
-fn a_call_prints_the_result_alone_in_each_of_three_forms() {
+fn a_call_prints_only_the_result_in_each_of_three_forms() {
     on_stage(|stage| {
         let text = good(stage, &["call", "text_to_image", "prompt=A fox", "n=2"]);
         assert!(text.contains("succeeded") && text.contains("Cost:"), "{text}");
@@ -112,7 +112,7 @@ fn a_video_is_waited_for_and_a_job_that_runs_has_a_code_of_its_own() {
 }
 
 #[test]
-fn files_of_the_current_folder_are_inputs_by_their_names_also_in_the_home_folder() {
+fn files_in_the_current_folder_are_inputs_by_name_even_in_the_home_folder() {
     on_stage(|stage| {
         let home = stage.dir.path().join("home");
         let picture = good(stage, &["call", "text_to_image", "prompt=A fox", "--quiet"]);

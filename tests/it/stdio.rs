@@ -173,7 +173,7 @@ fn progress_is_sent_to_those_who_ask_and_only_to_them() {
 }
 
 #[test]
-fn a_client_that_leaves_without_a_word_is_no_error() {
+fn a_client_that_disconnects_silently_is_not_an_error() {
     on_stage(|stage| {
         let mut program = stage.program();
         assert!(program.hang_up().success());
@@ -196,7 +196,7 @@ fn a_stray_notification_before_the_first_request_ends_nothing() {
 }
 
 #[test]
-fn hanging_up_ends_the_program_soon_even_while_a_video_is_made() {
+fn disconnecting_ends_the_program_soon_even_while_a_video_is_made() {
     on_stage(|stage| {
         let mut pace = quick();
         pace.seconds = 600.0;

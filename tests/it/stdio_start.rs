@@ -68,7 +68,7 @@ fn assert_no_port(program: &Program) {
 fn assert_no_port(_: &Program) {}
 
 #[test]
-fn a_second_one_that_is_started_to_be_thrown_away_disturbs_nothing() {
+fn a_second_server_that_is_started_and_stopped_disturbs_nothing() {
     on_stage(|stage| {
         let mut working = stage.program();
         working.initialize("2025-11-25");

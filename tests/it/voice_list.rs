@@ -46,7 +46,7 @@ async fn voices_are_listed_with_what_the_table_knows_of_them() {
 }
 
 #[tokio::test]
-async fn a_list_comes_in_pages() {
+async fn a_list_has_pages() {
     let world = World::new().await;
     let all = world.make("list_voices", json!({})).await;
     let (mut cursor, mut seen) = (Value::Null, Vec::new());
@@ -132,7 +132,7 @@ async fn a_voice_of_ones_own_speaks_is_listed_and_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_deleted_is_explained() {
+async fn the_error_about_a_voice_that_cannot_be_deleted_explains_why() {
     let world = World::new().await;
     let refusal = world.refusal("delete_voice", json!({ "voice_id": "English_radiant_girl" })).await;
     assert!(refusal.contains("system voice"), "{refusal}");

@@ -1,4 +1,5 @@
-//! What goes over the wire by protocol revision, and what is accepted of clients that differ from the specification.
+//! The messages on the wire by protocol revision, and those that are accepted from clients that deviate from the
+//! specification.
 
 use std::time::Duration;
 

@@ -436,7 +436,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_link_that_never_ends_is_given_up() {
+    async fn a_download_that_never_ends_is_abandoned() {
         let problem = in_time(std::future::pending::<Result<(), _>>()).await.unwrap_err();
         assert!(problem.to_string().contains("within 30 minutes"), "{problem}");
         assert!(in_time(async { Ok(()) }).await.is_ok());

@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_be_streamed_is() {
+    fn only_requests_that_can_be_streamed_are_streamed() {
         let text = "x".repeat(3001);
         let streams = |fields: Value| {
             let mut arguments = json!({ "text": text });

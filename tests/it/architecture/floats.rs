@@ -1,4 +1,4 @@
-//! Binary fractions that stand for money. Money is `Money`, which is exact.
+//! No amount of money is a binary fraction: amounts are `Money`, which is exact.
 
 use std::fs;
 use std::path::PathBuf;

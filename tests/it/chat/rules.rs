@@ -10,7 +10,7 @@ use crate::harness::{World, eventually, quick};
 const DOT: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 #[tokio::test]
-async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
+async fn bad_arguments_cost_nothing_and_the_error_names_the_allowed_values() {
     let world = World::new().await;
     let user = |more: serde_json::Value| super::with(json!({ "role": "user", "content": "x" }), more);
     for (arguments, parts) in [
@@ -207,7 +207,7 @@ async fn a_call_that_names_no_model_takes_the_one_of_the_settings() {
 }
 
 #[tokio::test]
-async fn two_that_continue_one_conversation_at_once_lose_nothing() {
+async fn two_calls_that_continue_one_conversation_at_once_lose_nothing() {
     let world = World::new().await;
     let first = world.make("chat", json!({ "prompt": "Hello" })).await;
     let id = &first["conversation_id"];

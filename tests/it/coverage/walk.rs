@@ -318,7 +318,7 @@ pub(crate) async fn results() -> Vec<(&'static str, CallToolResult)> {
 }
 
 #[tokio::test]
-async fn every_tool_of_a_row_reaches_its_endpoint_with_a_body_that_is_taken() {
+async fn every_tool_of_a_row_reaches_its_endpoint_with_an_accepted_body() {
     let walks = Box::pin(all()).await;
     let taken: Vec<_> = walks.iter().flat_map(Walk::taken).collect();
     let (mut unproven, mut bodies) = (Vec::new(), Map::new());

@@ -106,7 +106,7 @@ async fn of_a_live_sound_that_breaks_off_the_beginning_is_kept() {
 }
 
 #[tokio::test]
-async fn of_a_text_that_breaks_off_the_words_are_told() {
+async fn a_broken_chat_answer_keeps_its_partial_text() {
     let world = World::new().await;
     let clock = Clock::start();
     let refused =

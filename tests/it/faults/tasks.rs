@@ -140,7 +140,7 @@ async fn an_end_is_an_end_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn an_end_that_is_taken_back_or_told_twice_makes_one_result() {
+async fn an_end_that_is_reported_twice_or_withdrawn_makes_one_result() {
     let world = World::new().await;
     let done = raw(json!({ "status": "Success", "file_id": "1", "base_resp": { "status_code": 0 } }));
     let working = raw(json!({ "status": "Processing", "base_resp": { "status_code": 0 } }));
@@ -163,7 +163,7 @@ async fn an_end_that_is_taken_back_or_told_twice_makes_one_result() {
 
 /// A job that is two days old, whose task is still not done.
 #[tokio::test]
-async fn a_task_that_never_ends_is_given_up_after_a_day_and_can_be_taken_up_again() {
+async fn a_task_that_never_ends_is_abandoned_after_a_day_and_can_be_resumed() {
     for word in ["Processing", "Reticulating"] {
         given_up_after_a_day(word).await;
     }
@@ -204,7 +204,7 @@ async fn given_up_after_a_day(word: &str) {
 }
 
 #[tokio::test]
-async fn no_request_follows_a_redirect_and_the_key_goes_nowhere_else() {
+async fn no_request_follows_a_redirect_and_the_key_is_sent_to_no_other_host() {
     let world = World::new().await;
     let elsewhere = Sandbox::start(minimax_mcp::sandbox::Options::default()).await.unwrap();
     for (tool, arguments, path) in [
@@ -227,7 +227,7 @@ async fn no_request_follows_a_redirect_and_the_key_goes_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_elsewhere_is_followed_without_the_key() {
+async fn a_redirected_link_is_followed_without_the_key() {
     let world = World::new().await;
     let made = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
     let to = |target: &str| {

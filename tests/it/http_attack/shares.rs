@@ -90,7 +90,7 @@ fn one_caller_never_holds_the_last_connections_whatever_it_asks_for() {
 
 #[cfg(unix)]
 #[test]
-fn strangers_do_not_hold_the_last_connections_either() {
+fn unauthenticated_clients_never_hold_the_last_connections() {
     in_a_small_house(|program, sandbox| {
         let half = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-A: b";
         let wrong = post("/mcp", "wrong", "");

@@ -1,4 +1,4 @@
-//! Downloads, with any behaviour of the other side.
+//! Downloads from hosts with any behaviour.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{ADA, Served, answer, call, calling, content, figures, parsed, web};
 
 #[tokio::test]
-async fn figures_move_by_what_was_called_and_by_what_became_of_it() {
+async fn metrics_count_calls_and_their_outcomes() {
     let served = Served::new(false).await;
     let base = &served.base;
     let before = figures(base).await;
@@ -75,7 +75,7 @@ async fn tools_that_do_not_exist_make_one_figure_together() {
 }
 
 #[tokio::test]
-async fn what_the_figures_say_was_spent_is_what_check_account_says() {
+async fn the_spending_in_the_metrics_equals_that_of_check_account() {
     let served = Served::new(false).await;
     for (tool, arguments) in [
         ("text_to_image", json!({ "prompt": "A fox", "n": 3 })),

@@ -74,7 +74,7 @@ async fn a_refusal_is_logged_with_the_id_that_minimax_support_asks_for() {
 }
 
 #[tokio::test]
-async fn a_log_filter_of_the_users_own_stays_in_charge() {
+async fn a_log_filter_of_the_user_takes_precedence() {
     let (silent, base) = Logged::new(&[("MINIMAX_LOG", "off,minimax_mcp::cli=info")]).await;
     answer(calling(&base, "list_models", json!({}), json!({}))).await;
     assert_eq!(silent.log().lines().count(), 1, "{}", silent.log());

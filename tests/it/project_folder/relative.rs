@@ -1,4 +1,4 @@
-//! Relative paths where no project folder is known.
+//! Relative paths if no project folder is known.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use super::{Answer, Host, project};
 use crate::stdio::on_stage;
 
 #[test]
-fn a_relative_path_without_a_project_folder_says_why_there_is_none_and_the_line_that_mends_it() {
+fn the_error_about_a_relative_path_without_a_project_folder_has_the_reason_and_the_fix() {
     on_stage(|stage| {
         let app = project(stage, "app");
         let home = dunce::canonicalize(stage.dir.path()).unwrap().join("home");

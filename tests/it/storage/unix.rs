@@ -1,4 +1,4 @@
-//! Folders and disks that cannot be written, with what only Unix has: modes, mounts and signals.
+//! Folders and disks that cannot be written, by means that only Unix has: modes, mounts and signals.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;

@@ -37,7 +37,7 @@ async fn a_v2_video_is_queued_then_running_then_there() {
 }
 
 #[tokio::test]
-async fn what_a_v2_model_does_not_offer_is_refused() {
+async fn an_unsupported_option_of_a_v2_model_is_refused() {
     let world = World::new().await;
     let (words, frame) = (json!({"type": "text", "text": "x"}), picture(400, 400));
     let item = |role: &str| json!({"type": "image_url", "image_url": {"url": frame}, "role": role});
