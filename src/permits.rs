@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_waits_for_its_own_share_and_not_for_ever() {
+    async fn a_caller_waits_for_its_own_share_for_a_limited_time() {
         let permits = Permits::new(10, 4);
         let held = permits.take("ada", 4, MOMENT).await.unwrap();
         assert_eq!(permits.take("ada", 1, MOMENT).await.unwrap_err(), Exhausted::Share);

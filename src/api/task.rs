@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ending_is_known_however_it_is_spelt() {
+    fn an_ending_is_recognized_in_every_spelling() {
         for (word, expected) in [
             ("Success", Some(Ending::Succeeded)),
             (" SUCCEEDED\n", Some(Ending::Succeeded)),

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_has_a_safe_address_and_a_secret() {
+    fn a_receiver_needs_a_safe_address_and_a_secret() {
         let (webhook, problems) = read(&[(URL, "https://example.com/a?b=c"), (SECRET, GOOD)]);
         assert_eq!((webhook.url.is_some(), webhook.secret.is_some(), problems.len()), (true, true, 0));
         let (webhook, problems) = read(&[(URL, "http://127.0.0.1:9/x"), (SECRET, GOOD), (PRIVATE, "true")]);

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_result_is_called_like_a_file_of_the_program() {
+    fn no_result_has_the_name_of_a_file_of_the_program() {
         for (stem, extension, becomes) in [
             ("unwritten-x", "jsonl", "file-unwritten-x.jsonl"),
             ("UNWRITTEN-X", "JSONL", "file-UNWRITTEN-X.JSONL"),

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_run_backwards_or_below_zero_are_put_right() {
+    fn times_that_run_backwards_or_below_zero_are_corrected() {
         let json = br#"[{"text": "x", "time_begin": -5, "time_end": -9}]"#;
         let srt = convert(json, SubtitleFormat::Srt).unwrap();
         assert_eq!(srt, "1\n00:00:00,000 --> 00:00:00,000\nx\n\n");

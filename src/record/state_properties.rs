@@ -56,7 +56,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_request_leaves_once_unless_minimax_has_refused_it_in_between(life in lives()) {
+    fn a_request_is_sent_once_unless_minimax_has_refused_it_in_between(life in lives()) {
         let mut may_leave = true;
         for (before, seen, after) in life {
             let is_sent = |state: &State| matches!(state, State::Submitting { sent: true, .. });

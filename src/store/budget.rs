@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_in_another_currency_passes_no_limit() {
+    fn no_limit_allows_a_price_in_another_currency() {
         let limits = Limits { day: Some(usd(10)), ..Limits::default() };
         let yuan = Some(Money::from_millionths(1, Cny));
         let denied = Err(Denied::NoPrice(Limit::Day));

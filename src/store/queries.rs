@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_search_ends_after_so_many_jobs_and_the_next_page_reads_on() {
+    async fn a_search_stops_after_many_jobs_and_the_next_page_continues() {
         let dir = tempfile::tempdir().unwrap();
         let store = filled(dir.path(), 1000).await;
         let search = |text: &str| Filter { query: Some(text.to_owned()), limit: 10, ..Filter::default() };

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_combinations_name_the_argument_and_the_way_out() {
+    fn the_error_about_a_bad_combination_names_the_argument_and_a_fix() {
         for (arguments, parts) in [
             (json!({ "prompt": "" }), ["`prompt`", "1 to 1500"]),
             (json!({ "prompt": "x".repeat(1501) }), ["1501", "1 to 1500"]),

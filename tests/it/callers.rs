@@ -314,7 +314,7 @@ async fn a_wrong_key_is_reported_to_its_caller_and_not_to_the_operator() {
 }
 
 #[tokio::test]
-async fn a_server_that_pays_itself_does_not_quietly_bill_a_caller_who_brings_a_key() {
+async fn a_server_with_its_own_key_refuses_a_caller_s_key() {
     let mut place = Place::quick().await;
     place.settings.clear();
     let served = place.serve().await;

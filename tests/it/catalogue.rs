@@ -153,7 +153,7 @@ fn every_schema_is_flat_and_without_unions() {
 }
 
 #[test]
-fn a_default_stands_in_the_description_too_because_some_clients_strip_it() {
+fn a_default_is_in_the_description_too_because_some_clients_strip_it() {
     for tool in tools::catalogue().tools() {
         for (name, property) in tool.input_schema["properties"].as_object().unwrap() {
             let Some(default) = property.get("default") else { continue };

@@ -99,7 +99,7 @@ async fn a_download_is_resumed_with_another_link_to_the_same_file() {
 }
 
 #[tokio::test]
-async fn on_any_doubt_it_is_fetched_again_and_two_files_never_become_one() {
+async fn in_doubt_a_file_is_fetched_again_and_two_files_are_never_joined() {
     let (old, new) = (Film::new(2 * MIB), Film { seed: 9, ..Film::new(2 * MIB) });
     let longer = Film { seed: 9, ..Film::new(2 * MIB + 1) };
     let changed = "ETag: \"two\"\r\n";
@@ -125,7 +125,7 @@ async fn on_any_doubt_it_is_fetched_again_and_two_files_never_become_one() {
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_tell_versions_apart_is_never_asked_for_a_part() {
+async fn a_host_without_validators_is_never_asked_for_a_range() {
     let film = Film::new(2 * MIB);
     for tag in ["", "ETag: W/\"one\"\r\n", "ETag: \"one\"\r\nAccept-Ranges: none\r\n"] {
         let here = Here::new();
@@ -183,7 +183,7 @@ async fn a_body_that_ends_early_is_noticed_with_every_kind_of_length() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_store_with_status_200_is_no_video() {
+async fn an_error_of_the_object_store_with_status_200_is_not_a_video() {
     let here = Here::new();
     let host = Host::with(vec![Reply { status: 200, ..Reply::status(200) }]).await;
     let problem = here.fetch(&host.link("a")).await.unwrap_err();
@@ -233,7 +233,7 @@ async fn the_broken_download_of_an_archive_is_resumed_too() {
 }
 
 #[tokio::test]
-async fn two_that_fetch_the_same_at_once_do_not_write_into_one_file() {
+async fn two_concurrent_downloads_of_one_result_do_not_write_into_one_file() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let slow = Reply { pause: Duration::from_millis(50), ..Reply::with(film) };
     let host = Host::with(vec![slow, Reply::with(film)]).await;

@@ -57,7 +57,7 @@ fn found(report: &Value, check: &str, status: &str, text: &str, fix: &str) {
 }
 
 #[test]
-fn a_good_setup_has_nothing_wrong_and_leaves_nothing_behind() {
+fn the_doctor_finds_nothing_wrong_in_a_good_setup_and_leaves_nothing_behind() {
     on_stage(|stage| {
         let (good, report) = doctor(stage, &[]);
         assert!(good && report["protocol"].as_str().unwrap() >= "2026-07-28", "{report:#}");

@@ -447,7 +447,7 @@ fn a_program_with_another_name_is_this_server_in_the_entry_that_it_wrote() {
 }
 
 #[test]
-fn a_stored_key_that_is_not_used_is_mended_by_login() {
+fn a_stored_key_that_is_not_used_is_fixed_by_login() {
     on_stage(|stage| {
         let mut machine = Machine::new(stage);
         machine.set("MINIMAX_API_KEY", "");

@@ -188,7 +188,7 @@ async fn a_state_that_minimax_documents_has_no_note_and_a_long_one_is_cut() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_empty_or_cut_is_no_success() {
+async fn a_link_that_is_empty_or_cut_is_not_a_success() {
     let image = |links: Value| {
         json!({ "data": { "image_urls": links }, "metadata": { "failed_count": 0, "success_count": 2 },
             "base_resp": { "status_code": 0 }, "id": "trace-1" })
@@ -341,7 +341,7 @@ async fn audio_that_minimax_calls_unfinished_is_partial() {
 }
 
 #[tokio::test]
-async fn a_sound_in_broken_hex_is_no_result() {
+async fn audio_in_broken_hex_is_not_a_result() {
     let world = World::new().await;
     for (tool, path, arguments) in sounds() {
         for hex in ["49443", "4944zz33", "no hex"] {

@@ -298,7 +298,7 @@ fn with_an_unusable_database_nothing_is_bought_and_its_password_is_never_shown()
 }
 
 #[test]
-fn the_records_of_a_folder_are_copied_once_and_go_on_at_every_server() {
+fn the_records_of_a_folder_are_copied_once_and_continue_at_every_server() {
     let Some(fleet) = Fleet::new(Pace { polls: 3, seconds: 3.0, ..quick() }) else { return };
     let alone = |settings: &[(&str, &str)]| {
         let data = fleet.dir.path().join("alone").display().to_string();

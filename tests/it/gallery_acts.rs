@@ -38,7 +38,7 @@ fn paid(served: &Served) -> usize {
 }
 
 #[tokio::test]
-async fn making_again_shows_the_price_first_and_buys_once() {
+async fn repeating_a_job_shows_the_price_first_and_buys_once() {
     let served = Served::open().await;
     let order = json!({ "prompt": "A fox & a <hen>", "aspect_ratio": "16:9", "n": 2 });
     let job = of_job(&make(&served.base, None, "text_to_image", order).await);

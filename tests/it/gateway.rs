@@ -267,7 +267,7 @@ async fn an_image_is_looked_at_by_the_model_of_the_settings() {
 }
 
 #[tokio::test]
-async fn the_sandbox_is_no_gateway() {
+async fn the_sandbox_is_not_a_gateway() {
     let world = World::new().await;
     let view = world.make("chat", json!({ "prompt": "x", "api": "anthropic" })).await;
     assert!(view["text"].is_string());

@@ -42,7 +42,7 @@ async fn a_client_over_http_gets_a_picture_as_a_link_that_it_can_open() {
 }
 
 #[tokio::test]
-async fn a_link_is_good_for_one_file_only_and_not_for_ever() {
+async fn a_link_is_valid_for_one_file_and_expires() {
     let served = Served::open().await;
     let view = make(&served.base, None, "text_to_image", json!({ "prompt": "x", "n": 2 })).await;
     let link = view["files"][0]["download_url"].as_str().unwrap();

@@ -202,7 +202,7 @@ async fn the_version_in_the_header_of_initialize_is_that_of_its_body() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_not_filled_in_is_called_that() {
+async fn the_error_about_an_unfilled_token_says_so() {
     let served = Served::guarded().await;
     for (value, word) in [
         ("Bearer ${MINIMAX_MCP_TOKEN}".to_owned(), "variable MINIMAX_MCP_TOKEN"),

@@ -228,7 +228,7 @@ async fn task(base: &str, method: &str, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_picture_is_waited_for_a_moment_and_then_becomes_a_task() {
+async fn an_image_call_waits_for_a_moment_and_then_becomes_a_task() {
     let clock = Clock::start();
     let served = Served::with(false, Pace { delay_ms: 30_000, ..quick() }).await;
     clock.set(20);

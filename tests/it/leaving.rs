@@ -181,7 +181,7 @@ async fn a_conversation_continues_for_a_caller_who_left_in_the_middle_of_it() {
 }
 
 #[tokio::test]
-async fn other_calls_that_are_paid_for_at_once_are_not_lost_with_their_callers_either() {
+async fn other_immediate_paid_calls_survive_their_callers_too() {
     let served = Served::new().await;
     for (tool, arguments) in
         [("web_search", json!({ "query": "a fox" })), ("generate_lyrics", json!({ "prompt": "a fox" }))]
@@ -287,7 +287,7 @@ impl Stream {
 }
 
 #[tokio::test]
-async fn a_call_of_the_older_transport_has_its_answer_though_the_server_is_asked_to_end() {
+async fn a_call_of_the_older_transport_is_answered_even_if_the_server_is_asked_to_stop() {
     let served = Served::new().await;
     let (mut waits, mut idle) = (Stream::open(&served.base).await, Stream::open(&served.base).await);
     let order = json!({ "name": "chat", "arguments": { "prompt": "Hello" } });

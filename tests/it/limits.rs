@@ -25,7 +25,7 @@ fn picture(world: &World, side: u32) -> Value {
 }
 
 #[tokio::test]
-async fn of_many_pictures_at_once_few_are_drawn_and_the_rest_are_to_be_tried_again() {
+async fn many_pictures_at_once_are_refused_except_for_a_few_and_can_be_tried_again() {
     let world = World::new().await;
     let arguments = json!({ "uri": picture(&world, 1200) });
     let looks = join_all((0..40).map(|_| world.call("view_media", arguments.clone()))).await;

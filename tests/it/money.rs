@@ -80,7 +80,7 @@ async fn a_reserve_is_settled_at_the_actual_price_even_if_it_is_higher() {
 }
 
 #[tokio::test]
-async fn a_running_job_is_set_aside_and_whichever_server_ends_it_settles_it() {
+async fn the_reserve_of_a_running_job_is_settled_by_the_server_that_ends_it() {
     let mut pace = quick();
     pace.seconds = 600.0;
     let world = World::with(pace, &[]).await;
@@ -311,7 +311,7 @@ pub(crate) fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Progr
 }
 
 #[test]
-fn a_process_that_is_killed_between_paying_and_hearing_of_it_leaves_the_sum_right() {
+fn a_process_that_is_killed_between_the_submit_and_the_answer_leaves_the_sum_right() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
     let mut pace = quick();

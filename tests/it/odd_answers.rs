@@ -153,7 +153,7 @@ async fn one_link_without_a_list_is_an_image() {
 }
 
 #[tokio::test]
-async fn a_cancelled_task_is_over_in_either_spelling() {
+async fn a_cancelled_task_has_ended_in_either_spelling() {
     for word in ["cancelled", "Canceled"] {
         let world = World::new().await;
         let body = json!({ "task": { "id": "1", "status": word, "error": "a text", "content": null } });

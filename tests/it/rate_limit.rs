@@ -118,7 +118,7 @@ async fn a_limit_that_the_table_has_wrong_is_learned_with_few_refusals() {
 }
 
 #[tokio::test]
-async fn too_many_at_once_means_fewer_at_once() {
+async fn a_refusal_for_too_many_at_once_lowers_the_number_in_flight() {
     let at_once = RateLimit { in_flight: Some(2), count: None, ..images(0, 60.0) };
     let sandbox = sandbox(vec![at_once]).await;
     sandbox.set_pace(minimax_mcp::sandbox::Pace { delay_ms: 100, ..quick() });

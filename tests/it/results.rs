@@ -418,7 +418,7 @@ async fn no_error_repeats_itself() {
 }
 
 #[tokio::test]
-async fn a_rule_that_another_model_keeps_is_met_with_a_note_and_never_against_a_named_model() {
+async fn an_option_that_another_model_supports_chooses_it_with_a_note_unless_the_caller_names_one() {
     let world = World::new().await;
     let picture = world.make("text_to_image", json!({ "prompt": "a fox" })).await["files"][0]["uri"].clone();
     for (tool, asked, chosen, named) in [

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{World, quick, text};
 
 #[tokio::test]
-async fn a_search_brings_pages_and_other_queries() {
+async fn a_search_returns_pages_and_related_queries() {
     let world = World::new().await;
     let result = world.call("web_search", json!({ "query": " rust mcp server " })).await;
     let view = result.structured_content.clone().unwrap();

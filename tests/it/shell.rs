@@ -260,7 +260,7 @@ fn tools_are_listed_with_their_price_and_explained_with_their_parameters() {
 }
 
 #[test]
-fn an_option_is_the_same_as_its_variable_and_above_it() {
+fn an_option_equals_its_variable_and_takes_precedence() {
     on_stage(|stage| {
         fs::create_dir_all(stage.dir.path().join("home/work")).unwrap();
         fs::write(stage.dir.path().join("home/work/key"), "sk-cp-0123456789abcdefghijABCD\n").unwrap();
@@ -413,7 +413,7 @@ fn a_wrong_setting_that_hides_a_tool_is_named_in_place_of_the_tool() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_enough_is_no_failure_and_a_full_disk_is_one() {
+fn a_closed_pipe_is_not_a_failure_but_a_full_disk_is() {
     on_stage(|stage| {
         for arguments in [
             &["settings"][..],

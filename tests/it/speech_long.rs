@@ -99,7 +99,7 @@ async fn every_format_comes_out_of_the_archive_and_opus_has_its_own_rate() {
 }
 
 #[tokio::test]
-async fn a_text_file_is_counted_and_uploaded_and_named_by_number() {
+async fn a_text_file_is_counted_uploaded_and_sent_by_its_id() {
     let world = World::new().await;
     let path = input(&world, "book.txt", "Er war einmal. 你好。".as_bytes());
     let arguments = json!({ "text_file": path, "subtitles": "vtt" });

@@ -138,7 +138,7 @@ async fn audio_that_is_repeated_at_the_end_is_saved_once() {
 }
 
 #[tokio::test]
-async fn a_stream_without_its_last_event_is_no_result() {
+async fn a_stream_without_its_last_event_is_not_a_result() {
     let world = World::new().await;
     world.sandbox.script(vec![Rule::once("/v1/t2a_v2", events(&[piece()]))]);
     let said = world.refusal("text_to_audio", call()).await;

@@ -155,7 +155,7 @@ fn repaired(stage: &Stage, what: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_database_with_a_damaged_beginning_gives_every_record_back() {
+fn every_record_of_a_database_with_a_damaged_beginning_is_recovered() {
     for (what, at, length) in [("its first bytes", 0, 100), ("its whole first page", 0, 4096)] {
         let Some(stage) = Stage::with_file() else { return };
         let ids = stage.history(3);
@@ -198,7 +198,7 @@ fn the_rows_of_a_truncated_database_are_recovered() {
 }
 
 #[test]
-fn a_database_of_noise_is_kept_and_a_new_one_begun() {
+fn a_database_of_noise_is_kept_and_a_new_one_created() {
     let Some(stage) = Stage::with_file() else { return };
     stage.history(1);
     fs::write(stage.database(), noise(100_000)).unwrap();

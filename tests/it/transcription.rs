@@ -117,7 +117,7 @@ async fn arguments_are_checked_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_its_rate_sends_the_whole_recording_again() {
+async fn a_throttled_transcription_sends_the_whole_recording_again() {
     let world = World::new().await;
     // The file is larger than one read, so a retry must start again from the beginning.
     let file = wav(&world.out().join("talk.wav"), 60);

@@ -211,7 +211,7 @@ fn a_price_that_could_not_be_written_is_written_by_the_next_start() {
 
 /// A call without a job dies before its price is written. Its estimate still counts, because MiniMax has answered.
 #[test]
-fn a_call_that_dies_before_its_price_is_written_keeps_its_estimate_set_aside() {
+fn a_call_that_dies_before_its_price_is_written_keeps_its_reserve() {
     let stage = stage();
     listed(&mut stage.program());
     let mut victim = stage.cell.program(&[("MINIMAX_CRASH_POINT", "settle.before#1")]).ready();
@@ -245,7 +245,7 @@ fn spooled_lines_of_other_records_are_left_for_their_server() {
 
 /// A job that a newer version wrote is left alone, and logged only once instead of every two seconds.
 #[test]
-fn an_open_job_that_cannot_be_read_is_complained_about_once() {
+fn an_open_job_that_cannot_be_read_is_logged_once() {
     let stage = stage();
     let mut program = started(&stage);
     program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 0 }));

@@ -60,7 +60,7 @@ async fn every_mode_of_v1_reaches_the_model_that_can_do_it() {
 }
 
 #[tokio::test]
-async fn every_mode_of_h3_is_sent_as_the_documentation_asks() {
+async fn every_mode_of_h3_is_sent_as_documented() {
     let world = World::new().await;
     let image = "https://example.com/a.png";
     let content = |parts: Value| parts;

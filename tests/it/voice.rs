@@ -32,7 +32,7 @@ fn with(one: &Value, other: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_clone_with_every_option_leaves_as_the_documentation_asks_and_speaks_its_demo() {
+async fn a_clone_with_every_option_is_sent_as_documented_and_speaks_its_demo() {
     let world = World::new().await;
     let (file, clip) = (recording(&world, "me.wav", 12), recording(&world, "clip.wav", 5));
     let view = world

@@ -86,7 +86,7 @@ async fn without_a_key_the_table_answers_and_says_so() {
 }
 
 #[tokio::test]
-async fn lists_that_are_null_or_not_there_are_empty_and_bad_weather_is_waited_out() {
+async fn null_or_missing_lists_are_empty_and_transient_errors_are_retried() {
     let world = World::new().await;
     let body = json!({ "voice_cloning": null, "base_resp": { "status_code": 0 } }).to_string();
     let refused = Act::Refuse { code: 1000, message: None, retry_after: None };

@@ -171,7 +171,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_edit_is_undone_to_the_letter(before in ".{0,20}", after in ".{0,20}") {
+        fn an_edit_is_undone_exactly(before in ".{0,20}", after in ".{0,20}") {
             let edit = Edit::between(Some(&before), &after, None);
             prop_assert_eq!(edit.undone(&after), Some(before));
         }

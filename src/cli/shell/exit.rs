@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_call_is_judged_by_its_error() {
+    fn the_exit_code_of_a_failed_call_follows_from_its_error() {
         for (word, kind, exit) in [
             ("argument", "argument", Exit::Usage),
             ("not_found", "argument", Exit::Usage),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_judged_by_its_state_and_the_worst_of_several_counts() {
+    fn the_exit_code_of_jobs_is_that_of_the_worst_state() {
         let judge =
             |structured| Exit::of(&Answer { structured: Some(structured), ..Answer::default() }, true);
         let job =

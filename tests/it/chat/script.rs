@@ -135,7 +135,7 @@ async fn a_picture_is_seen() {
 }
 
 #[tokio::test]
-async fn a_film_is_seen_by_link_by_bytes_and_uploaded_when_it_is_large() {
+async fn a_video_is_sent_by_link_or_as_bytes_and_uploaded_if_it_is_large() {
     let world = World::new().await;
     let made =
         world.make("generate_video", json!({ "prompt": "A fox", "model": "MiniMax-Hailuo-2.3" })).await;
@@ -395,7 +395,7 @@ async fn an_answer_that_is_not_streamed_is_read_too() {
 
 /// Streams are parsed correctly however the bytes are split.
 #[tokio::test]
-async fn events_are_read_whatever_the_server_makes_of_them() {
+async fn events_are_read_in_every_form_that_servers_send() {
     let world = World::new().await;
     let stream = |body: &str| Act::Status {
         status: 200,

@@ -150,7 +150,7 @@ async fn a_task_that_fails_at_minimax_says_why() {
 }
 
 #[tokio::test]
-async fn looks_that_fail_do_not_end_a_job() {
+async fn failed_polls_do_not_end_a_job() {
     let world = World::new().await;
     let act =
         Act::Status { status: 503, body: String::new(), content_type: None, headers: Default::default() };
@@ -262,7 +262,7 @@ async fn a_field_of_another_type_does_not_lose_what_was_paid_for() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_read_however_it_is_spelt() {
+async fn a_refusal_is_read_in_every_spelling() {
     let world = World::new().await;
     for body in [
         json!({ "base_resp": { "status_code": 1008, "status_msg": null } }),

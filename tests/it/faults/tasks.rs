@@ -47,7 +47,7 @@ async fn an_id_that_minimax_gives_twice_keeps_both_jobs_and_each_says_so() {
 }
 
 #[tokio::test]
-async fn an_id_is_asked_about_as_it_was_given_whatever_its_form() {
+async fn an_id_in_any_form_is_looked_up_as_given() {
     let world = World::new().await;
     for (given, id) in [
         (json!(9_007_199_254_740_993_u64), "9007199254740993"),
@@ -68,7 +68,7 @@ async fn an_id_is_asked_about_as_it_was_given_whatever_its_form() {
 }
 
 #[tokio::test]
-async fn a_file_id_is_asked_about_as_it_was_given() {
+async fn a_file_id_is_looked_up_in_its_given_form() {
     let world = World::new().await;
     for (given, id) in [
         (json!(9_007_199_254_740_993_u64), "9007199254740993"),
@@ -85,7 +85,7 @@ async fn a_file_id_is_asked_about_as_it_was_given() {
 }
 
 #[tokio::test]
-async fn an_id_without_end_is_no_id() {
+async fn an_endless_id_is_refused() {
     let world = World::new().await;
     for given in [json!("x".repeat(1_000_000)), json!(""), json!(null), json!({ "id": 1 }), json!([1])] {
         world.sandbox.script(vec![Rule::once(SUBMIT, raw(json!({ "task_id": given, "base_resp": null })))]);
@@ -119,7 +119,7 @@ async fn an_unknown_word_is_not_the_end_of_a_task() {
 }
 
 #[tokio::test]
-async fn an_end_is_an_end_in_every_spelling() {
+async fn the_end_of_a_task_is_recognized_in_every_spelling() {
     let world = World::new().await;
     let made = world.make("generate_video", json!({ "prompt": "A fox" })).await;
     let file = world.sandbox.requests().iter().find_map(|request| {

@@ -200,7 +200,7 @@ fn no_list_shows_the_property_of_another_caller() {
 }
 
 #[test]
-fn no_resource_task_or_subscription_of_another_s_is_there() {
+fn no_resource_task_or_subscription_of_another_caller_can_be_reached() {
     on_stage(|stage| {
         let program = &stage.program;
         let hers = hers(program);

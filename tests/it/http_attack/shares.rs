@@ -122,7 +122,7 @@ fn unauthenticated_clients_never_hold_the_last_connections() {
 
 #[cfg(unix)]
 #[test]
-fn all_of_these_at_once_do_not_keep_another_caller_waiting() {
+fn all_attacks_at_once_do_not_delay_another_caller() {
     in_a_small_house(|program, _| {
         let zeros = format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":[{}0]}}}}"#,

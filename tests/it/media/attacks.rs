@@ -201,7 +201,7 @@ async fn a_text_with_a_secret_is_refused_under_any_name() {
 }
 
 #[tokio::test]
-async fn a_file_is_measured_before_it_is_read_and_not_followed_beyond() {
+async fn a_file_is_measured_before_it_is_read_and_not_read_beyond_its_limit() {
     let house = House::new();
     // A sparse file of one terabyte, which takes no space.
     let huge = house.put("huge.png", png(300, 300, 99));

@@ -61,7 +61,7 @@ async fn a_refusal_of_minimax_is_counted_by_its_kind() {
 }
 
 #[tokio::test]
-async fn tools_that_do_not_exist_make_one_figure_together() {
+async fn unknown_tools_share_one_metric() {
     let served = Served::new(false).await;
     for name in ["x", "y\"} 1", "z\n# EOF", "ß", &"long".repeat(10_000)] {
         call(&served.base, name, json!({})).await;
@@ -100,7 +100,7 @@ async fn the_spending_in_the_metrics_equals_that_of_check_account() {
 }
 
 #[tokio::test]
-async fn figures_are_for_those_with_a_token_and_name_no_caller() {
+async fn metrics_need_a_token_and_name_no_caller() {
     let served = Served::new(true).await;
     let url = format!("{}/metrics", served.base);
     let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status();

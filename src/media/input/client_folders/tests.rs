@@ -127,7 +127,7 @@ fn a_link_counts_as_the_folder_that_it_led_to_at_first() {
 
 #[cfg(unix)]
 #[test]
-fn a_uri_of_another_system_is_no_folder_here() {
+fn a_uri_of_another_system_is_not_a_folder() {
     for uri in ["file://server/share/app", "file:///C:/Users/ann/app"] {
         let path = folder_of(uri);
         assert!(path.is_none_or(|path| dunce::canonicalize(path).is_err()), "{uri}");
