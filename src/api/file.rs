@@ -17,7 +17,7 @@ use super::{ApiError, Client, Endpoint, group, header_text, lenient, or_default,
 
 const UPLOAD: Endpoint = Endpoint::free_post("/v1/files/upload");
 const LIST: Endpoint = Endpoint::get("/v1/files/list");
-const RETRIEVE: Endpoint = Endpoint::get("/v1/files/retrieve").polled_in(group::LOOKS);
+const RETRIEVE: Endpoint = Endpoint::get("/v1/files/retrieve").polled_in(group::POLLS);
 const CONTENT: Endpoint = Endpoint::get("/v1/files/retrieve_content");
 const DELETE: Endpoint = Endpoint::free_post("/v1/files/delete");
 

@@ -9,7 +9,7 @@ use super::task::{Ending, Progress, Ready, ending};
 use super::{ApiError, Client, Endpoint, group, lenient, or_default};
 
 const SUBMIT: Endpoint = Endpoint::post("/v2/video_generation", 60);
-const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").polled_in(group::LOOKS);
+const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").polled_in(group::POLLS);
 
 /// The body of `POST /v2/video_generation`.
 #[derive(Debug, Clone, Serialize)]

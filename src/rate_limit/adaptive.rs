@@ -301,7 +301,7 @@ mod tests {
         limiter.refused(start, Some(seconds(20)), start, 0.0);
         assert_eq!(limiter.pause(start), Some(seconds(20)));
         assert!(limiter.ready_at(start) >= start + seconds(20));
-        limiter.leave(start + seconds(21));
+        limiter.record_send(start + seconds(21));
         limiter.refused(start + seconds(21), Some(seconds(1_000_000_000)), start + seconds(21), 0.0);
         assert_eq!(limiter.pause(start + seconds(21)), Some(LONGEST));
     }

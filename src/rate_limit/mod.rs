@@ -40,9 +40,9 @@ pub mod group {
     /// Music.
     pub const MUSIC: &str = "music";
     /// Polls of long speech tasks.
-    pub const LONG_SPEECH_LOOKS: &str = "looks at long speech";
+    pub const LONG_SPEECH_POLLS: &str = "looks at long speech";
     /// Polls of all other tasks.
-    pub const LOOKS: &str = "looks at tasks";
+    pub const POLLS: &str = "looks at tasks";
     /// Other free requests.
     pub const READS: &str = "reads";
     /// Other paid requests.

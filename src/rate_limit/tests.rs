@@ -174,7 +174,7 @@ async fn paid_requests_have_an_overall_bound_that_does_not_delay_polls() {
     assert_eq!(permits.len(), OVERALL);
     let mut waits = limiter.join("f");
     assert!(waits.try_acquire().is_none());
-    assert!(limiter.join(group::LOOKS).try_acquire().is_some(), "polls continue");
+    assert!(limiter.join(group::POLLS).try_acquire().is_some(), "polls continue");
     drop(permits.remove(0));
     timeout(Duration::from_secs(1), waits.acquire()).await.expect("there is room again");
 }
@@ -224,7 +224,7 @@ async fn a_day_of_requests_leaves_nothing_behind() {
     let limiter = limiter();
     let start = Instant::now();
     let tracker = TaskTracker::new();
-    let groups = [group::IMAGE, group::VIDEO_V2, group::LOOKS, group::LONG_SPEECH_LOOKS, "text M3"];
+    let groups = [group::IMAGE, group::VIDEO_V2, group::POLLS, group::LONG_SPEECH_POLLS, "text M3"];
     let mut number = 0_u64;
     while start.elapsed() < Duration::from_secs(86_400) {
         for name in groups {
@@ -275,18 +275,18 @@ fn positions_are_written_as_ordinals() {
 async fn a_request_whose_record_is_still_written_does_not_delay_others() {
     let limiter = RateLimiter::new(RateLimits::default());
     let first = limiter.expect(group::IMAGE);
-    assert_eq!(first.why_not(), None);
+    assert_eq!(first.reason_to_wait(), None);
     // Others join and take every permit, so that none is left for the one that was first.
     let permits: Vec<_> = (0..20).map_while(|_| limiter.join(group::IMAGE).try_acquire()).collect();
     assert!(!permits.is_empty());
     let late = limiter.expect(group::IMAGE);
-    assert!(late.why_not().is_some());
+    assert!(late.reason_to_wait().is_some());
     assert!(limiter.join(group::IMAGE).try_acquire().is_none());
     drop((first, late, permits));
     assert_eq!(limiter.counts(), (0, 0));
     // As many are promised to be sent at once as can be.
     let expected: Vec<_> = (0..20).map(|_| limiter.expect(group::IMAGE)).collect();
-    let soon = expected.iter().filter(|expected| expected.why_not().is_none()).count();
+    let soon = expected.iter().filter(|expected| expected.reason_to_wait().is_none()).count();
     let permits: Vec<_> = (0..20).map_while(|_| limiter.join(group::IMAGE).try_acquire()).collect();
     assert_eq!(soon, permits.len());
 }

@@ -280,7 +280,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reserves money for a request that is no job.
+    /// Reserves money for a call without a job.
     pub async fn reserve(
         &self,
         id: &str,

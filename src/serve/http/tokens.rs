@@ -16,7 +16,7 @@ use crate::money::Currency;
 use crate::telemetry::in_words;
 
 /// The shortest interval between two checks of the file for changes.
-const LOOKS: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The resolution of modification times: two changes within this time may have the same one.
 const BLUR: Duration = Duration::from_secs(2);
@@ -110,7 +110,7 @@ impl Tokens {
     async fn look(&self) {
         let Some(file) = &self.file else { return };
         let Ok(mut seen) = file.seen.try_lock() else { return };
-        if seen.at.elapsed() < LOOKS {
+        if seen.at.elapsed() < INTERVAL {
             return;
         }
         seen.at = Instant::now();
