@@ -271,7 +271,7 @@ mod tests {
     fn an_unencrypted_address_is_a_warning_and_a_public_address_alone_has_no_effect() {
         let url = ("MINIMAX_FILES_URL", "s3://media?endpoint=http://minio:9000");
         let (_, problems, warnings) = read(&[[url].as_slice(), &KEY].concat());
-        assert!(problems.is_empty() && warnings[0].contains("in clear"), "{problems:?} {warnings:?}");
+        assert!(problems.is_empty() && warnings[0].contains("unencrypted"), "{problems:?} {warnings:?}");
         let (_, _, warnings) = read(&[("MINIMAX_FILES_PUBLIC_URL", "https://files.example.com")]);
         assert!(warnings[0].contains("no effect"), "{warnings:?}");
         let public = ("MINIMAX_FILES_PUBLIC_URL", "files.example.com");

@@ -78,7 +78,7 @@ mod tests {
             assert!(matches!(read(legal), Ok((_, None))), "{legal}: {:?}", read(legal));
         }
         let (_, warning) = read("postgres://ada:hunter2@db/minimax?sslmode=disable").unwrap();
-        assert!(warning.is_some_and(|warning| warning.contains("in clear")));
+        assert!(warning.is_some_and(|warning| warning.contains("unencrypted")));
         for (wrong, word) in [
             ("hunter2", "not a URL"),
             ("mysql://ada:hunter2@db/minimax", "scheme"),

@@ -76,7 +76,10 @@ async fn bad_arguments_cost_nothing_and_the_error_names_the_allowed_values() {
             vec!["`response_format`", "MiniMax-Text-01"],
         ),
         (json!({ "prompt": "x", "tools": [{ "name": "a b" }] }), vec!["`tools[0].name`", "letters"]),
-        (json!({ "prompt": "x", "tools": [weather(), weather()] }), vec!["`tools[1].name`", "twice"]),
+        (
+            json!({ "prompt": "x", "tools": [weather(), weather()] }),
+            vec!["`tools[1].name`", "names must differ"],
+        ),
         (
             json!({ "messages": [{ "role": "robot", "content": "x" }] }),
             vec!["`messages[0].role`", "user, assistant"],
@@ -84,7 +87,7 @@ async fn bad_arguments_cost_nothing_and_the_error_names_the_allowed_values() {
         (json!({ "messages": [{ "role": "user" }] }), vec!["`messages[0].content`", "empty"]),
         (
             json!({ "messages": [{ "role": "tool", "content": "x" }] }),
-            vec!["`messages[0].tool_call_id`", "needs it"],
+            vec!["`messages[0].tool_call_id`", "only with that role"],
         ),
         (
             json!({ "messages": [user(json!({ "tool_call_id": "c" }))] }),
