@@ -4,7 +4,7 @@
     python3 docs/demo.py PROGRAM [--out FILE]
 
 Needs Python 3.10 and `pip install rich==15.0.0`. The picture leaves out the lines that repeat a path as a link, and cuts
-long lines. Ids differ in each run; the test `the_picture_of_the_demo_shows_what_the_demo_prints` compares the rest.
+long lines. Ids differ in each run; the test `the_picture_of_the_demo_equals_its_output` compares the rest.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-//! A chat between its arguments and its reply: what a model and a protocol accept, the price, and the stream.
+//! A call of `chat`, from its arguments to its reply: the rules of models and protocols, the price, and the stream.
 //! The tools are in `tools/chat.rs`.
 
 pub(crate) mod input;

@@ -1,6 +1,6 @@
-//! Turns arguments of `chat` in the style of other APIs into ours, before they are validated.
+//! Converts arguments of `chat` in the style of other APIs into ours, before they are validated.
 //!
-//! What cannot be read stays as it is, and validation refuses it.
+//! Arguments that cannot be converted stay unchanged, and validation refuses them.
 
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const NOT_COUNTED: &[&str] = &[
     "dry_run",
 ];
 
-/// Normalizes the arguments of `count_tokens`: as those of `chat`, less what is not counted.
+/// Normalizes the arguments of `count_tokens`: like those of `chat`, without the arguments that are not counted.
 pub(crate) fn count_tokens(given: JsonObject) -> JsonObject {
     let mut given = chat(given);
     given.retain(|name, _| !NOT_COUNTED.contains(&name.as_str()));
@@ -66,7 +66,7 @@ fn word(given: &mut JsonObject, name: &str, read: impl Fn(&Value) -> Option<Valu
     }
 }
 
-/// Turns a list of content parts into `content` and `media`, and flattens calls inside `function`.
+/// Converts a list of content parts into `content` and `media`, and flattens calls inside `function`.
 fn message(message: &mut JsonObject) {
     if let Some(Value::Array(parts)) = message.get("content")
         && let Some((text, media)) = read_parts(parts)
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn other_apis_forms_are_understood() {
+    fn the_forms_of_other_apis_are_converted() {
         let theirs = json!({
             "messages": [
                 { "role": "user", "content": [
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_is_not_known_is_left_for_the_check() {
+    fn an_unknown_part_stays_unchanged_for_the_validation() {
         let odd = json!({ "messages": [{ "role": "user", "content": [{ "type": "input_audio" }] }] });
         assert_eq!(read(chat, &odd), odd);
     }

@@ -11,13 +11,13 @@ use crate::money::Money;
 /// The number of web searches in the upper bound. MiniMax decides how many it makes.
 const SEARCHES: u64 = 10;
 
-/// The most tokens of an answer under a limit, when the caller names no number.
+/// The most tokens of an answer when a spending limit applies and the caller gives no `max_tokens`.
 const USUAL: u32 = 16_384;
 
 /// The fewest tokens of an answer that is worth its price.
 const LEAST: u32 = 256;
 
-/// The tokens that a protocol adds to a conversation, at most.
+/// The most tokens that a protocol adds to a conversation.
 const FRAME: u64 = 1024;
 
 /// The most tokens that a request can be billed for.
@@ -27,18 +27,18 @@ struct Bound {
     output: u64,
 }
 
-/// What the input of a request can be billed for, whatever the answer is.
+/// The size of a request's input, for the upper bound of its tokens.
 #[derive(Debug, Clone, Copy)]
 struct Input {
     bytes: u64,
-    /// It has images, videos or searches, whose tokens are not documented.
+    /// The input has images, videos or searches, whose tokens are not documented.
     open: bool,
 }
 
 impl Input {
     fn of(ask: &Ask) -> Self {
         let bytes = u64::try_from(ask.size()).unwrap_or(u64::MAX);
-        Self { bytes, open: ask.web_search || shows(&ask.messages) }
+        Self { bytes, open: ask.web_search || has_media(&ask.messages) }
     }
 }
 
@@ -54,14 +54,14 @@ impl Bound {
 }
 
 /// Whether a conversation contains images or videos, in the form of any protocol.
-fn shows(messages: &[Value]) -> bool {
+fn has_media(messages: &[Value]) -> bool {
     messages.iter().any(|value| match value {
         Value::Object(fields) => {
             let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
             let medium = ["image", "video"].iter().any(|word| kind.contains(word));
-            medium || fields.values().any(|field| shows(std::slice::from_ref(field)))
+            medium || fields.values().any(|field| has_media(std::slice::from_ref(field)))
         }
-        Value::Array(items) => shows(items),
+        Value::Array(items) => has_media(items),
         _ => false,
     })
 }
@@ -77,14 +77,14 @@ fn bound(server: &Server, ask: &Ask, input: Input, max_tokens: Option<u32>) -> C
     let searches = ask.web_search.then_some(SEARCHES);
     let mut usage = Usage { input, output, searches, ..Usage::default() };
     // Writing to the cache may cost more than reading without one.
-    let dear = |price: TokenPrice| price.cache_write.is_some_and(|write| !write.is_within(price.input));
-    if row.price(input, server.config().currency()).is_some_and(dear) {
+    let costs_more = |price: TokenPrice| price.cache_write.is_some_and(|write| !write.is_within(price.input));
+    if row.price(input, server.config().currency()).is_some_and(costs_more) {
         usage.cache_write = Some(input);
     }
     let mut cost = price(server, ask, Some(usage));
     cost.estimated = cost.actual.take();
     let and_searches = searches
-        .map(|count| format!(" and {count} searches, which may read as much as the context has room for"))
+        .map(|count| format!(" and {count} searches, which may fill the rest of the context"))
         .unwrap_or_default();
     cost.basis = cost
         .basis
@@ -92,20 +92,20 @@ fn bound(server: &Server, ask: &Ask, input: Input, max_tokens: Option<u32>) -> C
     cost
 }
 
-/// The cost that a gateway reported, in place of a price by the table in the same currency.
+/// The cost with the amount that a gateway reported in place of the table's, if both are in the same currency.
 pub(crate) fn reported(cost: Cost, reported: Option<Money>) -> Cost {
     match reported.filter(|reported| reported.currency() == cost.currency) {
         Some(amount) => Cost {
             actual: Some(amount.rounded()),
-            basis: Some("as the gateway reported it".to_owned()),
+            basis: Some("as reported by the gateway".to_owned()),
             ..cost
         },
         None => cost,
     }
 }
 
-/// Chooses `max_tokens` where a limit applies and the caller has named none: without it, the price of the longest
-/// possible answer would be reserved, which is more than most limits leave. Returns a note for the caller.
+/// Chooses `max_tokens` if a spending limit applies and the caller has given none. Otherwise the price of the longest
+/// possible answer would be reserved, which exceeds most limits. Returns a note for the caller.
 pub(crate) async fn fit(server: &Server, ask: &mut Ask) -> Result<Option<String>, ToolError> {
     let Some(row) = facts().text(&ask.model).filter(|_| ask.max_tokens.is_none()) else { return Ok(None) };
     if !server.checkout.budget.is_limited() {
@@ -113,13 +113,13 @@ pub(crate) async fn fit(server: &Server, ask: &mut Ask) -> Result<Option<String>
     }
     let room = server.checkout.budget.room().await?;
     let most = USUAL.min(row.max_output);
-    // The number is a part of the request, whose size is counted.
+    // Set before the size is counted, because the number is part of the request.
     ask.max_tokens = Some(most);
     let input = Input::of(ask);
     let price = |tokens: u32| bound(server, ask, input, Some(tokens)).ceiling();
     let fits =
         |limit: Money| longest(most, |tokens| price(tokens).is_some_and(|price| price.is_within(limit)));
-    // Above this price a person is asked, so a useful answer below it is better.
+    // Above this price a person is asked, so a useful answer below it is preferred.
     let unasked = server.config().budgets.confirm_above;
     let (tokens, why) = match (room, unasked) {
         (Some(room), _) if unasked.is_none_or(|free| fits(room.left) <= fits(free)) => {
@@ -129,7 +129,7 @@ pub(crate) async fn fit(server: &Server, ask: &mut Ask) -> Result<Option<String>
         (Some(room), _) => (fits(room.left), room.setting),
         (None, _) => (most, "MINIMAX_CONFIRM_ABOVE".to_owned()),
     };
-    // What does not fit is refused with the price of a short answer.
+    // If nothing fits, the purchase is refused with the price of a short answer.
     let tokens = tokens.max(LEAST.min(most));
     ask.max_tokens = Some(tokens);
     Ok(Some(format!(
@@ -152,12 +152,12 @@ fn longest(most: u32, fits: impl Fn(u32) -> bool) -> u32 {
     low
 }
 
-/// What the budgets and a person see of a request.
+/// The bill of a request, for the budgets and the consent question.
 pub(crate) fn bill<'a>(ask: &'a Ask, prompt: &'a str, cost: &'a Cost) -> Bill<'a> {
     Bill { tool: "chat", question: "Send this to a chat model", model: &ask.model, prompt, details: "", cost }
 }
 
-/// The last thing that a user says in a conversation, in the form of any protocol.
+/// The last text of a user in a conversation, in the form of any protocol.
 pub(crate) fn last_words(ask: &Ask) -> String {
     fn text(value: &Value) -> String {
         match value {

@@ -1,4 +1,4 @@
-//! Turns a call of `chat` into a request that its protocol and model accept.
+//! Converts a call of `chat` into a request that its protocol and model accept.
 
 use std::collections::HashSet;
 
@@ -30,7 +30,7 @@ const VIDEOS: &[&str] = &["video/mp4", "video/x-msvideo", "video/quicktime", "vi
 const VIDEO: Takes =
     Takes { limits: Limits::new(VIDEOS, 512 * 1024 * 1024), uploads: Some("video_understanding") };
 
-/// As [`VIDEO`], for a count, which uploads nothing.
+/// Like [`VIDEO`], for a count, which uploads nothing.
 const VIDEO_INLINE: Takes = Takes { limits: Limits::new(VIDEOS, 50 * 1024 * 1024), uploads: None };
 
 /// OpenAI API > size of the body.
@@ -39,7 +39,7 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 /// The `max_tokens` for a gateway that needs one, if the caller gives none.
 const GATEWAY_MAX_TOKENS: u32 = 16_384;
 
-/// What a request is built for.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// It will be sent.
@@ -52,15 +52,19 @@ pub(crate) enum Purpose {
 
 /// A request, the conversation that it continues (whose messages are moved into the request), and warnings.
 #[derive(Debug)]
-pub(crate) struct Talk {
+pub(crate) struct PreparedChat {
     pub(crate) ask: Ask,
     pub(crate) conversation: Conversation,
     pub(crate) warnings: Vec<String>,
 }
 
 /// Checks a call completely. Large videos are uploaded if it will be bought.
-pub(crate) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -> Result<Talk, ToolError> {
-    let kept = kept(server, input.conversation_id.as_deref()).await?;
+pub(crate) async fn prepare(
+    server: &Server,
+    input: &ChatInput,
+    purpose: Purpose,
+) -> Result<PreparedChat, ToolError> {
+    let kept = stored_conversation(server, input.conversation_id.as_deref()).await?;
     let (protocol, note) = protocol(input, kept.as_ref())?;
     let named = input.model.as_deref().or(kept.as_ref().map(|kept| kept.model.as_str()));
     let default_model = server.config().defaults.text_model.as_deref();
@@ -106,10 +110,10 @@ pub(crate) async fn talk(server: &Server, input: &ChatInput, purpose: Purpose) -
         service_tier: input.service_tier.clone(),
     };
     check_size(&ask)?;
-    Ok(Talk { ask, conversation, warnings })
+    Ok(PreparedChat { ask, conversation, warnings })
 }
 
-/// A gateway's `/v1/messages` refuses requests without `max_tokens`. MiniMax's own does not need it.
+/// The `max_tokens` for a gateway: its `/v1/messages` refuses requests without one. MiniMax's own endpoint does not need it.
 fn needed_max_tokens(server: &Server, protocol: Protocol, warnings: &mut Vec<String>) -> Option<u32> {
     if protocol != Protocol::Anthropic || !server.api().is_gateway() {
         return None;
@@ -118,9 +122,9 @@ fn needed_max_tokens(server: &Server, protocol: Protocol, warnings: &mut Vec<Str
     Some(GATEWAY_MAX_TOKENS)
 }
 
-async fn kept(server: &Server, id: Option<&str>) -> Result<Option<Conversation>, ToolError> {
+async fn stored_conversation(server: &Server, id: Option<&str>) -> Result<Option<Conversation>, ToolError> {
     let Some(id) = id.map(str::trim) else { return Ok(None) };
-    // A conversation may have 32 MiB, which are parsed here.
+    // A conversation of up to 32 MiB is parsed here.
     let _reading = server.inputs.work.input_permit().await?;
     let found = server.jobs().conversation(server.principal(), id).await?;
     found.map(Some).ok_or_else(|| ToolError::NotFound {
@@ -139,7 +143,10 @@ async fn turns(
     let messages = input.messages.as_deref().unwrap_or_default();
     match (&input.prompt, messages) {
         (Some(_), [_, ..]) => {
-            return Err(ToolError::argument("messages", "excludes prompt; give one of the two"));
+            return Err(ToolError::argument(
+                "messages",
+                "cannot be combined with prompt; give one of the two",
+            ));
         }
         (Some(prompt), []) => return Ok(vec![said(Speaker::User, prompt)]),
         (None, []) => return Err(ToolError::argument("prompt", "is missing: give prompt or messages")),
@@ -171,7 +178,8 @@ async fn medium(
     if rules.row.is_some_and(|row| !row.sees) {
         let seeing = facts().text_models().iter().filter(|row| row.sees && row.note.is_none());
         let names: Vec<_> = seeing.map(|row| row.model.as_str()).collect();
-        let problem = format!("cannot be given: {} takes no media; use {}", rules.model, names.join(" or "));
+        let problem =
+            format!("cannot be given: {} accepts no media; use {}", rules.model, names.join(" or "));
         return Err(ToolError::argument(field, problem));
     }
     let (kind, text) = match (text.strip_prefix("image:"), text.strip_prefix("video:")) {
@@ -203,20 +211,20 @@ fn turn(field: &str, message: &Message) -> Result<Turn, ToolError> {
         "assistant" => Speaker::Assistant,
         "system" => Speaker::System,
         "tool" => Speaker::Tool,
-        _ => return wrong("role", "is one of user, assistant, system, tool"),
+        _ => return wrong("role", "must be one of user, assistant, system, tool"),
     };
     if (role == Speaker::Tool) != message.tool_call_id.is_some() {
-        return wrong("tool_call_id", "goes with role tool, and role tool needs it");
+        return wrong("tool_call_id", "must be given with role tool, and only with that role");
     }
     let calls = message.tool_calls.iter().flatten().enumerate();
     let calls = calls.map(|(at, call)| read::<ToolCall>(&format!("{field}.tool_calls[{at}]"), call));
     let tool_calls = calls.collect::<Result<Vec<_>, _>>()?;
     if role != Speaker::Assistant && !tool_calls.is_empty() {
-        return wrong("tool_calls", "goes with role assistant alone");
+        return wrong("tool_calls", "can be given only with role assistant");
     }
     let shows = message.media.as_ref().is_some_and(|media| !media.is_empty());
     if role != Speaker::User && shows {
-        return wrong("media", "goes with role user alone");
+        return wrong("media", "can be given only with role user");
     }
     let text = message.content.as_deref().unwrap_or_default();
     if is_blank(text) && !shows && tool_calls.is_empty() && role != Speaker::Tool {
@@ -266,10 +274,10 @@ fn functions(input: &ChatInput) -> Result<Option<Vec<Function>>, ToolError> {
         let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
         let wrong = |problem: &str| Err(ToolError::argument(format!("tools[{index}].name"), problem));
         if function.name.is_empty() || function.name.len() > 64 || !function.name.chars().all(letters) {
-            return wrong("has 1 to 64 letters, digits, _ and -");
+            return wrong("must be 1 to 64 letters, digits, _ and -");
         }
         if functions.iter().any(|known| known.name == function.name) {
-            return wrong("is there twice");
+            return wrong("is the name of another function too; names must differ");
         }
         if function.parameters.is_empty() {
             function.parameters.insert("type".to_owned(), "object".into());
@@ -295,7 +303,7 @@ fn check_calls(protocol: Protocol, messages: &[Value]) -> Result<(), ToolError> 
         return Ok(());
     }
     let problem = format!(
-        "must bring the results of the open calls first, each with role tool and its tool_call_id: {}",
+        "must first give the results of the open calls, each with role tool and its tool_call_id: {}",
         open.join(", ")
     );
     Err(ToolError::argument("messages", problem))

@@ -1,4 +1,4 @@
-//! What protocols and models accept from `chat`, by the tables of `facts`.
+//! The options that protocols and models accept from `chat`, by the tables of `facts`.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::jobs::Conversation;
 use crate::mcp::ToolError;
 use crate::mcp::model_name::{fitting, unknown_model};
 
-/// What one protocol and one model accept.
+/// The options that one protocol and one model accept.
 pub(crate) struct Rules {
     pub(crate) protocol: &'static TextProtocol,
     pub(crate) model: String,
@@ -32,7 +32,7 @@ impl Rules {
         }
     }
 
-    /// What is sent for thinking and effort, or why it cannot be sent.
+    /// The thinking and effort to send, or why they cannot be sent.
     pub(crate) fn thinking(
         &self,
         switch: Option<Switch>,
@@ -49,7 +49,10 @@ impl Rules {
         if let Some(given) = &effort {
             self.check_effort(given)?;
             if wanted == Some(false) {
-                return Err(ToolError::argument("effort", "goes with thinking on or auto, not off"));
+                return Err(ToolError::argument(
+                    "effort",
+                    "cannot be given with thinking off; use on or auto",
+                ));
             }
         }
         let Some(row) = self.row else { return Ok((wanted.filter(|_| self.protocol.thinking), effort)) };
@@ -59,7 +62,7 @@ impl Rules {
                 let least = row.efforts(api).first().filter(|_| self.protocol.efforts);
                 if let Some(least) = least {
                     effort = Some(least.clone());
-                    warnings.push(format!("effort {least} was sent in its place"));
+                    warnings.push(format!("effort {least} was sent instead"));
                 }
                 Ok((None, effort))
             }
@@ -86,7 +89,7 @@ impl Rules {
         let legal = row.efforts(api);
         if legal.is_empty() {
             let problem =
-                format!("is not taken by {} with api {api}; MiniMax-M3.1-Flash takes it", self.model);
+                format!("is not accepted by {} with api {api}; MiniMax-M3.1-Flash accepts it", self.model);
             return Err(ToolError::argument("effort", problem));
         }
         if legal.iter().any(|known| known == effort) {
@@ -96,7 +99,7 @@ impl Rules {
         Err(ToolError::argument("effort", problem))
     }
 
-    /// Everything else that depends on protocol and model.
+    /// Checks everything else that depends on protocol and model.
     pub(crate) fn check(&self, input: &ChatInput, warnings: &mut Vec<String>) -> Result<(), ToolError> {
         let (api, protocol) = (self.protocol.api.as_str(), self.protocol);
         for (name, given, (least, most)) in
@@ -111,7 +114,7 @@ impl Rules {
         }
         let most = self.row.map_or(u32::MAX, |row| row.max_output);
         if let Some(given) = input.max_tokens.filter(|given| *given == 0 || *given > most) {
-            let problem = format!("is {given}; {} takes 1 to {most}", self.model);
+            let problem = format!("is {given}; with {} it must be 1 to {most}", self.model);
             return Err(ToolError::argument("max_tokens", problem));
         }
         if input.web_search == Some(true) && !protocol.web_search {
@@ -130,7 +133,7 @@ impl Rules {
         }
         if input.tool_choice.as_deref() == Some("none") && self.row.is_some_and(|row| row.tool_choice_ignored)
         {
-            warnings.push(format!("{} is reported to take no tool_choice but auto", self.model));
+            warnings.push(format!("{} reportedly ignores a tool_choice other than auto", self.model));
         }
         self.check_format(input)
     }
@@ -147,13 +150,13 @@ impl Rules {
             return wrong(format!("has the type `{kind}`; with api {api} it must be {}", legal.join(", ")));
         }
         if api == "native" && self.row.is_some_and(|row| !row.formats) {
-            return wrong("goes with MiniMax-Text-01 alone with api native; use openai".to_owned());
+            return wrong("is available with api native only for MiniMax-Text-01; use openai".to_owned());
         }
         Ok(())
     }
 }
 
-/// The protocol. A call that names none and begins a conversation gets one that can do what it asks, with a note.
+/// The protocol. A call that begins a conversation without naming one gets a protocol that supports its options, and a note.
 pub(crate) fn protocol(
     input: &ChatInput,
     kept: Option<&Conversation>,
@@ -162,7 +165,7 @@ pub(crate) fn protocol(
     match (input.api, own) {
         (Some(wanted), Some(own)) if wanted != own => {
             let problem = format!(
-                "is {}, and this conversation was begun with {}; leave api out or give {1}",
+                "is {}, but this conversation began with {}; omit api, or give {1}",
                 wanted.word(),
                 own.word()
             );
@@ -186,7 +189,7 @@ fn fitting_protocol(input: &ChatInput) -> (Protocol, Option<String>) {
             ("effort", input.effort.is_some() && !row.efforts),
         ];
         let (option, _) = options.iter().find(|(_, lacks)| *lacks)?;
-        Some(format!("does not take {option}"))
+        Some(format!("does not accept {option}"))
     };
     let (chosen, notes) = fitting(usual.word().to_owned(), facts().text_protocol_names(), lack);
     let note = notes.into_iter().next().map(|note| format!("api {note}"));

@@ -1,4 +1,4 @@
-//! Streams the answer to a checked request: progress on the way, its price, and the conversation that is kept.
+//! Streams the answer to a checked request: progress notes, the price, and the stored conversation.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::api::queued;
 use crate::api::retry::{self, Nature};
 use crate::api::{Accepted, ApiError, Blame};
 use crate::chat::pricing;
-use crate::chat::request::Talk;
+use crate::chat::request::PreparedChat;
 use crate::chat::view::{ChatView, Tokens};
 use crate::config::ResourceMode;
 use crate::download;
@@ -35,7 +35,8 @@ const IN_LINE: Duration = Duration::from_secs(120);
 /// The most bytes of text in a notification.
 const NOTE: usize = 2000;
 
-/// A longer text is saved, and the result has its beginning: results are limited to 64 KB and hold the text twice.
+/// The longest text in a result, in bytes: results are limited to 64 KB and contain the text twice. A longer text is saved
+/// to a file, except for remote callers, who cannot open it.
 const SHOWN: usize = 20_000;
 
 /// The most bytes of reasoning in a result.
@@ -52,14 +53,14 @@ enum End {
 /// Sends the request, once, and reads the stream to its end.
 pub(crate) async fn answer(
     server: &Server,
-    talk: Talk,
+    prepared: PreparedChat,
     call: &RequestContext<RoleServer>,
 ) -> Result<ChatView, ToolError> {
-    let Talk { mut ask, mut conversation, warnings } = talk;
+    let PreparedChat { mut ask, mut conversation, warnings } = prepared;
     let ceiling = pricing::ceiling(server, &ask);
     let words = pricing::last_words(&ask);
     let held = server.checkout.budget.reserve(&pricing::bill(&ask, &words, &ceiling), call).await?;
-    let (mut reply, end) = hear(server, &ask, call).await;
+    let (mut reply, end) = send(server, &ask, call).await;
     let said = std::mem::take(&mut reply.messages);
     let (usage, id, told) = (reply.usage, reply.id.clone(), reply.cost);
     let begun = has_begun(&reply);
@@ -97,7 +98,8 @@ pub(crate) async fn answer(
             let (message, kind) = ("the call was cancelled", ErrorView::kind(Blame::Transient));
             let trace = id.as_ref().map(|id| format!(" (trace id {id})")).unwrap_or_default();
             view.error = Some(ErrorView { message: message.to_owned(), kind, code: None, trace_id: id });
-            view.next = format!("MiniMax was told to stop; what it had said by then may be billed.{trace}");
+            view.next =
+                format!("The request to MiniMax was closed; the text until then may be billed.{trace}");
             view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
         }
     }
@@ -105,7 +107,7 @@ pub(crate) async fn answer(
 }
 
 /// Sends the request, and retries only if MiniMax provably did not accept it.
-async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> (Reply, End) {
+async fn send(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> (Reply, End) {
     let api = server.api();
     let mut ticket = api.join_text(&ask.model);
     let mut notes = Notes::new(call, &ask.model, ticket.view());
@@ -120,7 +122,7 @@ async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> 
         let (reply, end) = match notes.during(api.chat(ask)).await {
             None => (Reply::default(), End::Cancelled),
             Some(Err(error)) => (Reply::default(), End::Broken(error)),
-            Some(Ok(stream)) => listen(stream, &mut notes).await,
+            Some(Ok(stream)) => read_to_end(stream, &mut notes).await,
         };
         let error = match end {
             End::Whole => {
@@ -134,14 +136,14 @@ async fn hear(server: &Server, ask: &Ask, call: &RequestContext<RoleServer>) -> 
         drop(permit.on_response(&answer));
         let Err(error) = answer else { return (reply, End::Whole) };
         // Generated text proves that the request was accepted.
-        let untouched = !has_begun(&reply);
+        let may_retry = !has_begun(&reply);
         let pause = match retry::pause(Nature::Text, &error, tries, chance()) {
             None if api.has_newer_key(key, &error).await => Some(Duration::ZERO),
             pause => pause,
         };
-        let pause = pause.filter(|_| untouched);
+        let pause = pause.filter(|_| may_retry);
         let Some(pause) = pause else { return (reply, End::Broken(error)) };
-        tracing::info!(%error, ?pause, "not taken; it is sent again");
+        tracing::info!(%error, ?pause, "MiniMax did not accept the request; it is sent again");
         notes.doing = format!("waiting to send again ({error})");
         // After a rate limit the queue knows how long to wait.
         let pause = if error.class() == Class::Rate { Duration::ZERO } else { pause };
@@ -159,8 +161,9 @@ async fn keep(server: &Server, conversation: &Conversation, view: &mut ChatView)
         Ok(Kept::As(id)) => view.conversation_id = Some(id),
         Ok(Kept::Forked(id)) => {
             view.conversation_id = Some(id);
-            view.warnings
-                .push("this conversation was continued elsewhere meanwhile; this is a new one".to_owned());
+            view.warnings.push(
+                "this conversation was continued elsewhere in the meantime; this is a new one".to_owned(),
+            );
         }
         Ok(Kept::TooLarge) => view.warnings.push(
             "the conversation is too large to be kept; give media as URLs to be able to continue one"
@@ -177,10 +180,11 @@ async fn keep(server: &Server, conversation: &Conversation, view: &mut ChatView)
 async fn fit(server: &Server, view: &mut ChatView, id: &str) {
     if let Some(reasoning) = view.reasoning.as_mut().filter(|reasoning| reasoning.len() > REASONING_SHOWN) {
         shorten(reasoning, REASONING_SHOWN);
-        view.warnings.push("reasoning is shown in part; the conversation has all of it".to_owned());
+        view.warnings
+            .push("only the beginning of the reasoning is shown; the conversation has all of it".to_owned());
     }
     let Some(text) = view.text.clone().filter(|text| text.len() > SHOWN) else { return };
-    // Remote callers cannot open files of this machine.
+    // Remote callers cannot open files on this machine.
     if server.config().mode == ResourceMode::Url || server.caller().remote {
         return;
     }
@@ -188,7 +192,7 @@ async fn fit(server: &Server, view: &mut ChatView, id: &str) {
         Ok(path) => {
             view.path = Some(path);
             shorten(view.text.get_or_insert_default(), SHOWN);
-            view.warnings.push("text is the beginning; all of it is in the file".to_owned());
+            view.warnings.push("text is only the beginning; the file has all of it".to_owned());
         }
         Err(problem) => view.warnings.push(format!("the text was not saved: {problem}")),
     }
@@ -204,8 +208,8 @@ async fn save_text(server: &Server, text: &str, id: &str) -> Result<String, Stri
 }
 
 /// Counts the tokens of a request. Free, so transient failures are retried.
-pub(crate) async fn count(server: &Server, talk: Talk) -> Result<Tokens, ToolError> {
-    let Talk { ask, warnings, .. } = talk;
+pub(crate) async fn count(server: &Server, prepared: PreparedChat) -> Result<Tokens, ToolError> {
+    let PreparedChat { ask, warnings, .. } = prepared;
     let api = server.api();
     let input_tokens = api.queued(group::READS, Nature::Read, || api.count_tokens(&ask)).await?;
     let mut cost = pricing::price(server, &ask, Some(Usage { input: input_tokens, ..Usage::default() }));
@@ -220,11 +224,11 @@ pub(crate) async fn count(server: &Server, talk: Talk) -> Result<Tokens, ToolErr
 }
 
 /// Reads a stream to its end.
-async fn listen(mut stream: ChatStream<'_>, notes: &mut Notes<'_>) -> (Reply, End) {
+async fn read_to_end(mut stream: ChatStream<'_>, notes: &mut Notes<'_>) -> (Reply, End) {
     loop {
         match notes.during(stream.next()).await {
             None => return (stream.reply(), End::Cancelled),
-            Some(Ok(Some(deltas))) => notes.heard(deltas),
+            Some(Ok(Some(deltas))) => notes.add(deltas),
             Some(Ok(None)) => {
                 notes.flush().await;
                 return (stream.reply(), End::Whole);
@@ -240,9 +244,9 @@ fn has_begun(reply: &Reply) -> bool {
 
 fn after_a_break(error: &ApiError, begun: bool) -> String {
     let so_far = if begun {
-        "What had come by then stands in text and reasoning, and may be billed."
+        "The part that arrived is in text and reasoning, and may be billed."
     } else {
-        "The request may have been taken and billed; it is not sent again by itself."
+        "MiniMax may have accepted and billed the request; it is not sent again automatically."
     };
     format!("{so_far} The conversation is as it was before this call. {}", advice_in_doubt(error))
 }
@@ -259,11 +263,11 @@ struct Notes<'a> {
     call: &'a RequestContext<RoleServer>,
     start: Instant,
     beat: Interval,
-    /// When the last one was sent.
+    /// When the last notification was sent.
     last: Option<Instant>,
     /// Text since then.
     fresh: String,
-    /// What is going on now.
+    /// What the call is doing now, in words.
     doing: String,
     /// The place in the queue, before the request is sent.
     waiting: QueueView,
@@ -300,7 +304,7 @@ impl<'a> Notes<'a> {
         }
     }
 
-    fn heard(&mut self, deltas: Vec<Delta>) {
+    fn add(&mut self, deltas: Vec<Delta>) {
         for delta in deltas {
             match delta {
                 Delta::Text(words) => {
@@ -314,7 +318,7 @@ impl<'a> Notes<'a> {
         }
     }
 
-    /// Sends new text, or after a silence what is going on.
+    /// Sends the new text, or without one what the call is doing.
     async fn flush(&mut self) {
         let silent = self.last.is_none_or(|last| last.elapsed() >= progress::HEARTBEAT);
         if self.fresh.trim().is_empty() && !silent {
@@ -324,7 +328,7 @@ impl<'a> Notes<'a> {
         let mut words = std::mem::take(&mut self.fresh);
         if words.trim().is_empty() {
             let doing = match self.waiting.position() {
-                Some(standing) => format!("queued, {}", standing.words()),
+                Some(position) => format!("queued, {}", position.words()),
                 None => self.doing.clone(),
             };
             words = format!("{doing}, {seconds:.0} s");

@@ -1,4 +1,4 @@
-//! What the command line accepts.
+//! The commands and options of the command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -236,7 +236,7 @@ pub(super) struct World {
 }
 
 impl Command {
-    /// The settings and the simulator, of a command that talks to MiniMax.
+    /// The settings and the simulator, for a command that talks to MiniMax.
     fn world(&self) -> Option<&World> {
         match self {
             Self::Serve { world, .. }
@@ -262,7 +262,7 @@ impl Command {
         }
     }
 
-    /// The settings that are given as options, and whether a person gave them for this one call.
+    /// The settings that are given as options, and whether a person gave them for a single call.
     pub(super) fn flags(&self) -> Option<(&Flags, bool)> {
         match self {
             Self::Settings { flags, .. } => Some((flags, true)),
@@ -320,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_without_its_machine_is_completed_in_the_error() {
+    fn the_error_about_an_address_without_a_host_gives_the_complete_address() {
         for (text, named) in
             [(":9000", "127.0.0.1:9000"), ("9000", "127.0.0.1:9000"), ("abc", "127.0.0.1:8765")]
         {

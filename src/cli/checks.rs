@@ -19,7 +19,7 @@ const BASE_PATH: &str = "MINIMAX_MCP_BASE_PATH";
 /// The files that a URL of a database may name.
 const FILES_OF_STORE: &[&str] = &["sslrootcert", "sslcert", "sslkey"];
 
-/// Adds warnings about the folders that are written to. The doctor does not need them, because it makes a file there.
+/// Adds warnings about the folders that the server writes to. The doctor does not need them, because it makes a file there.
 pub(super) fn add_folder_warnings(config: &mut Config) {
     let folders = [(BASE_PATH, &config.base_path), (DATA_DIR, &config.data_dir)];
     let found: Vec<_> = folders.into_iter().filter_map(|(setting, dir)| unusable(setting, dir)).collect();
@@ -52,7 +52,7 @@ pub(super) fn unusable_places(config: &Config) -> Vec<ConfigError> {
 fn make_file(dir: &Path) -> io::Result<()> {
     let made = tempfile::Builder::new().prefix(".minimax-mcp-start-").tempfile_in(dir);
     match made.and_then(tempfile::NamedTempFile::close) {
-        // A full disk is no mistake in the settings, and `/readyz` reports it.
+        // A full disk is not a mistake in the settings, and `/readyz` reports it.
         Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
             Ok(())
         }
@@ -60,7 +60,7 @@ fn make_file(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// No tool writes in the data folder, so results need another one.
+/// The problem of a results folder that is the data folder: no tool may write there.
 fn same_folder(config: &Config) -> Option<ConfigError> {
     let real = |dir: &Path| dunce::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     (real(&config.base_path) == real(&config.data_dir)).then(|| ConfigError {
@@ -72,7 +72,7 @@ fn same_folder(config: &Config) -> Option<ConfigError> {
     })
 }
 
-/// A file of the database's URL that cannot be read. The URL is not shown, because it may contain a password.
+/// The problem of a file in the database's URL that cannot be read. The URL is not shown, because it may contain a password.
 fn unreadable(config: &Config) -> Option<ConfigError> {
     let url = Url::parse(config.store_url.as_ref()?.expose_secret()).ok()?;
     let named = url.query_pairs().filter(|(name, _)| FILES_OF_STORE.contains(&&**name));
@@ -84,8 +84,8 @@ fn unreadable(config: &Config) -> Option<ConfigError> {
     })
 }
 
-/// Adds warnings about folders that cannot be read and default models that are unknown. An entry that is no folder and a
-/// log filter that is none are illegal values.
+/// Adds warnings about folders that cannot be read and default models that are unknown. An entry that is not a folder and
+/// an invalid log filter are illegal values.
 pub(super) fn add_warnings(config: &mut Config) {
     let mut found = Vec::new();
     for dir in &config.allowed_dirs {
@@ -114,8 +114,8 @@ pub(super) fn add_warnings(config: &mut Config) {
     config.warnings.extend(found);
 }
 
-/// Checks whether a folder that is made when it is first needed could be made. Nothing is made here, because some clients
-/// start the server only to list its tools.
+/// Checks whether a folder could be made when it is first needed. Makes nothing, because some clients start the server only
+/// to list its tools.
 fn unusable(setting: &str, dir: &Path) -> Option<String> {
     let existing = dir.ancestors().find_map(|part| Some((part, part.metadata().ok()?)));
     let (part, data) = existing?;
@@ -134,7 +134,7 @@ fn unusable(setting: &str, dir: &Path) -> Option<String> {
 fn unknown_models(config: &Config) -> Vec<String> {
     let defaults = &config.defaults;
     let models = [&defaults.text_model, &defaults.image_model, &defaults.speech_model, &defaults.video_model];
-    // Reading the tables takes a large part of a start.
+    // Skip the tables if no model is set, because reading them takes a large part of a start.
     if models.iter().all(|model| model.is_none()) {
         return Vec::new();
     }

@@ -1,4 +1,4 @@
-//! `minimax-mcp demo`: shows what a client sees, without a key.
+//! `minimax-mcp demo`: shows the results of calls as a client sees them, without a key.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -51,7 +51,7 @@ pub(super) async fn run(out: &Path, places: &Places) -> Outcome {
     say(&format!("{}\n", out.display()))?;
     let mut config = Config::read(|_| None, places).at_sandbox(&sandbox.url());
     config.base_path.clone_from(&out);
-    // A folder that does not exist yet is made for its owner alone, without a warning.
+    // A subfolder that does not exist yet, because a new folder is made private without a warning.
     config.data_dir = records.path().join("records");
     let server = tools::server(config);
     let (ours, theirs) = tokio::io::duplex(1 << 20);

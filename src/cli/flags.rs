@@ -68,13 +68,13 @@ impl Flags {
         self.given(setting).and_then(|(_, value)| value)
     }
 
-    /// Whether the variable of a setting must not be read: a key file given as an option is above a key in the
+    /// Whether the variable of a setting must not be read: a key file given as an option takes precedence over a key in the
     /// environment.
     pub(super) fn hides(&self, setting: &str) -> bool {
         setting == "MINIMAX_API_KEY" && self.api_key_file.is_some()
     }
 
-    /// Resolves relative paths against the folder in which a person gave the command.
+    /// Resolves relative paths against the folder in which a person runs the command.
     pub(super) fn relative_to(&mut self, folder: &Path) {
         for path in [&mut self.api_key_file, &mut self.base_path, &mut self.data_dir].into_iter().flatten() {
             if !path.starts_with('~') && !path.is_empty() {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_path_is_below_the_folder_of_the_person_and_a_key_file_hides_the_key() {
+    fn a_relative_path_is_resolved_against_the_current_folder_and_a_key_file_hides_the_key() {
         let mut flags =
             Line::parse_from(["x", "--base-path", "out", "--data-dir=~/d", "--api-key-file", "./k"]).flags;
         flags.relative_to(Path::new("/home/ada"));

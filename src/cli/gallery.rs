@@ -12,7 +12,7 @@ use crate::serve::http;
 use crate::serve::http::access::Access;
 use crate::tools;
 
-/// Serves the gallery at a port of this machine until a signal arrives. `opens` has the browser open it.
+/// Serves the gallery on a local port until a signal arrives. With `opens`, the browser opens it.
 pub(super) async fn run(mut config: Config, port: u16, opens: bool) -> Outcome {
     config.reach_over_stdio();
     // At the shell, the user has chosen the current folder.

@@ -1,11 +1,11 @@
-//! What `serve --http` says to a person who starts it in a terminal.
+//! The text that `serve --http` prints for a person who starts it in a terminal.
 
 use std::fmt::Write as _;
 
 use crate::config::{Config, KeyKind, Region};
 use crate::serve::http::access::Access;
 
-/// The address, the key, who may call, where results go, and the line for a client.
+/// The address, the key, the allowed callers, the folder of results, and the line for a client.
 pub(super) fn greeting(config: &Config, access: &Access, url: &str) -> String {
     let region = match config.region {
         Region::Global => "global",
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_reads_the_address_the_key_the_callers_the_folder_and_the_line_for_a_client() {
+    fn the_greeting_has_the_address_the_key_the_callers_the_folder_and_the_line_for_a_client() {
         let token = "0123456789abcdef-token";
         let guarded = said(&[("MINIMAX_API_KEY", "sk-api-secret"), ("MINIMAX_MCP_TOKEN", token)], false);
         for part in [

@@ -45,7 +45,7 @@ use crate::serve::{http, stdio};
 use crate::telemetry::{self, in_words};
 use crate::tools;
 
-/// Longer than any file with a key.
+/// The largest file with a key that is read, in bytes. Real ones are much smaller.
 const MOST: u64 = 64 << 10;
 
 /// Runs the command that the arguments name.
@@ -133,7 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => {
             let telemetry = telemetry::start(&config.log, &config.telemetry, runtime.handle());
             let outcome = runtime.block_on(obey(arguments, config, stored.as_ref(), (&sources, &flags)));
-            // Tasks of the runtime send the last spans. A runtime of one thread works only while somebody waits for it.
+            // Tasks of the runtime send the last spans. A runtime with one thread makes progress only while it is waited for.
             let stopping = runtime.spawn_blocking(move || telemetry.stop());
             let _ = runtime.block_on(stopping);
             // A blocked read of stdin must not delay the exit.
@@ -144,7 +144,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
-        // A reader such as `head` that has enough is no failure.
+        // A reader such as `head` that stops reading is not a failure.
         Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "minimax-mcp: {error}");
@@ -157,8 +157,9 @@ fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Few threads, because a server mostly waits, and hosts start one per window. For a single client, on stdio, one is enough:
-/// a change of threads takes longer than most of what is done between two waits. Long work has threads of its own.
+/// The runtime for a command. It has few threads, because a server mostly waits, and hosts start one per window. On stdio,
+/// with a single client, one thread is enough: a switch between threads takes longer than most work between two waits. Long
+/// work runs on blocking threads.
 fn runtime_for(command: Option<&Command>) -> io::Result<Runtime> {
     let mut builder = match command {
         None | Some(Command::Serve { http: None, .. }) => Builder::new_current_thread(),
@@ -167,8 +168,8 @@ fn runtime_for(command: Option<&Command>) -> io::Result<Runtime> {
     builder.worker_threads(2).max_blocking_threads(64).enable_all().build()
 }
 
-/// The settings that are given as options. A person at the shell gives paths that are relative to the current folder;
-/// for a server such paths are refused, as in its variables.
+/// The settings that are given as options. At the shell, relative paths are resolved against the current folder. For a
+/// server they are refused, as in its variables.
 fn settings_of(arguments: &Arguments, folder: Option<&std::path::Path>) -> Flags {
     let Some((flags, by_person)) = arguments.command.as_ref().and_then(Command::flags) else {
         return Flags::default();
@@ -180,7 +181,7 @@ fn settings_of(arguments: &Arguments, folder: Option<&std::path::Path>) -> Flags
     flags
 }
 
-/// Reads the settings, and the keys that `login` stored. Those are used if no setting names one.
+/// Reads the settings, and the keys that `login` stored, which are used if no setting gives a key.
 fn settings(
     arguments: &Arguments,
     lookup: impl Fn(&str) -> Option<String> + Copy,
@@ -211,7 +212,7 @@ fn settings(
     }
 }
 
-/// Reads the file of a setting that holds one key.
+/// Reads the file of a setting that contains one key.
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MOST + 1).read_to_string(&mut text));
@@ -241,7 +242,7 @@ fn set_up(options: &setup::Options, config: &Config, stored: Option<&Stored>) ->
     setup::run(options, &around)
 }
 
-/// Stores the key that the user enters. Without one, the clients are set up all the same.
+/// Stores the key that the user enters. Without one, the clients are still set up.
 async fn log_in_first(config: &Config) -> Result<Option<Stored>, io::Error> {
     if let Err(error) = login::store(&login::Options::default(), config).await {
         writeln!(io::stderr(), "minimax-mcp: {}", texts::setup::login_failed(error))?;
@@ -419,7 +420,7 @@ async fn over_http(mut config: Config, address: SocketAddr, options: http::Optio
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn environment(name: &str) -> Option<String> {
-    // A value that is not UTF-8 is kept with a mark, so that an error can name it.
+    // A value that is not UTF-8 keeps a replacement character, so that an error can report it.
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
@@ -433,7 +434,7 @@ fn places() -> Places {
     let users = UserDirs::new();
     let desktop = users.as_ref().and_then(UserDirs::desktop_dir).filter(|dir| dir.is_dir());
     Places {
-        // Without a home folder, the temporary folder is the best that there is.
+        // Without a home folder, use the temporary folder.
         home: home.as_ref().map_or_else(std::env::temp_dir, |dirs| dirs.home_dir().to_owned()),
         desktop: desktop.map(ToOwned::to_owned),
         data: home.as_ref().map_or_else(std::env::temp_dir, |dirs| dirs.data_dir().to_owned()),

@@ -1,4 +1,4 @@
-//! `minimax-mcp prune`: removes old jobs now, or says what would be removed.
+//! `minimax-mcp prune`: removes old jobs now, or counts what would be removed.
 
 use std::io::{self, Write as _};
 
@@ -79,7 +79,7 @@ fn rules(options: &Options, config: &Config) -> Result<Retention, String> {
     Ok(rules)
 }
 
-/// Opens the records; `None` if there are none, since none must be created.
+/// Opens the records. `None` if there are none, because this command must not create them.
 async fn open(config: &Config) -> Result<Option<Store>, String> {
     let owner = random_id("prune");
     let opened = match &config.store_url {
@@ -96,7 +96,7 @@ fn in_words(error: &StoreError) -> String {
     format!("{error}. {}", error.advice())
 }
 
-/// What a person reads.
+/// The result for a person.
 fn lines(pruned: &Pruned, dry: bool) -> Vec<String> {
     let Pruned { jobs, files, bytes, files_kept, conversations, answers, jobs_failed, .. } = pruned;
     let verb = if dry { "would be removed" } else { "removed" };

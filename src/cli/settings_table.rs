@@ -13,7 +13,7 @@ use crate::config::{ALIASES, Config, SETTINGS, Setting};
 #[derive(Debug, Serialize)]
 struct Row {
     name: &'static str,
-    /// As it was given, or the default. Secrets are masked.
+    /// The given value, or the default. Secrets are masked.
     value: String,
     /// `option --region`, `environment`, `file …` or `default`.
     source: String,
@@ -96,7 +96,7 @@ fn row(setting: &Setting, config: &Config, flags: &Flags, lookup: &impl Fn(&str)
     }
 }
 
-/// The value behind a default that depends on this machine or on other settings.
+/// The value of a default that depends on this machine or on other settings.
 fn default(name: &str, config: &Config) -> Option<String> {
     Some(match name {
         "MINIMAX_API_HOST" => config.host.clone(),
@@ -117,7 +117,7 @@ fn plain(text: &str) -> String {
     text.replace('`', "")
 }
 
-/// A URL without user, password and query; other texts as they are.
+/// A URL without user, password and query. Other texts are unchanged.
 fn without_credentials(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let (place, query) = rest.split_once(['?', '#']).map_or((rest, ""), |(place, _)| (place, "?…"));

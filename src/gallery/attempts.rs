@@ -1,4 +1,4 @@
-//! How many wrong tokens an address may send before it has to wait.
+//! Limits the wrong tokens of an address. After too many it has to wait.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,7 +14,7 @@ const MOST: u32 = 10;
 /// How long wrong tokens count.
 const WINDOW: Duration = Duration::from_mins(10);
 
-/// The most addresses that are remembered. The one whose time ends first makes room.
+/// The most addresses that are remembered. A new one replaces the one whose time ends first.
 const ADDRESSES: usize = 4096;
 
 /// The wrong tokens of the last minutes, by address.
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_has_to_wait_after_wrong_tokens_and_others_have_not() {
+    async fn an_address_has_to_wait_after_wrong_tokens_and_others_do_not() {
         let attempts = Attempts::default();
         for _ in 0..MOST {
             attempts.begin(ip("192.0.2.1")).unwrap();
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(attempts.begin(ip("::ffff:192.0.2.1")), Err(WINDOW), "the same address");
         assert_eq!(attempts.begin(ip("192.0.2.2")), Ok(()));
         tokio::time::advance(WINDOW / 2).await;
-        assert_eq!(attempts.begin(ip("192.0.2.1")), Err(WINDOW / 2), "waiting does not begin again");
+        assert_eq!(attempts.begin(ip("192.0.2.1")), Err(WINDOW / 2), "the wait does not start again");
         tokio::time::advance(WINDOW / 2).await;
         assert_eq!(attempts.begin(ip("192.0.2.1")), Ok(()));
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_crowd_of_addresses_takes_a_bounded_amount_of_memory() {
+    async fn many_addresses_take_a_bounded_amount_of_memory() {
         let attempts = Attempts::default();
         for number in 0..2 * u32::try_from(ADDRESSES).unwrap() {
             tokio::time::advance(Duration::from_millis(1)).await;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_proxy_nearby_says_for_whom_it_asks() {
+    fn only_a_proxy_in_a_private_network_may_name_its_client() {
         let of = |peer: &str, lines: &[&str], has_proxy: bool| {
             let mut headers = HeaderMap::new();
             for line in lines {

@@ -1,5 +1,5 @@
-//! Calls of tools from a page: as an MCP client calls them, in the same process, so that checks, records, budgets and
-//! consent are the same.
+//! Tool calls from a page. They go through an MCP client in the same process, so that checks, records, budgets and consent
+//! are the same as for other clients.
 
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
@@ -38,7 +38,7 @@ impl Answer {
     }
 }
 
-/// The client of a page. `has_agreed` is whether the person has seen the price and wants to buy.
+/// The client of a page. `has_agreed` means that the person has seen the price and wants to buy.
 struct Client {
     has_agreed: bool,
 }
@@ -49,7 +49,7 @@ impl ClientHandler for Client {
         let mut capabilities = ClientCapabilities::default();
         capabilities.elicitation = Some(ElicitationCapability::new().with_form(form));
         let me = Implementation::new("minimax-gallery", env!("CARGO_PKG_VERSION"));
-        // In this revision the server asks while the call waits.
+        // In this revision the server asks for consent while the call waits.
         ClientConfig::new(capabilities, me).with_protocol_version(ProtocolVersion::V_2025_11_25)
     }
 
@@ -70,7 +70,7 @@ impl ClientHandler for Client {
     }
 }
 
-/// Calls a tool for the caller whom `server` serves.
+/// Calls a tool as the caller of `server`.
 pub(super) async fn call(server: &Server, tool: &str, arguments: JsonObject, has_agreed: bool) -> Answer {
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let handler = server.clone();

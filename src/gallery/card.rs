@@ -12,7 +12,7 @@ use super::visitor::Visitor;
 use super::words::{KINDS, STATES, cut, moment, name};
 use crate::jobs::{Job, JobFile};
 
-/// `GET /gallery/cards/{job}`: the card of a job as it is now, for a page that shows it running.
+/// `GET /gallery/cards/{job}`: the current card of a job, for a page that shows the job running.
 pub(super) async fn fragment(
     Extension(visitor): Extension<Visitor>,
     Path(job): Path<String>,
@@ -37,7 +37,7 @@ pub(super) fn address(visitor: &Visitor, path: &str, job: &Job, file: &JobFile) 
     visitor.to(&format!("{path}/{}/{}", part(&job.id), part(&file.name)))
 }
 
-/// What a job is called: the beginning of its prompt, or its kind.
+/// The title of a job: the beginning of its prompt, or its kind.
 pub(super) fn title(visitor: &Visitor, job: &Job) -> String {
     let prompt = cut(job.prompt.trim(), 140);
     if prompt.is_empty() { name(KINDS, job.kind.word(), visitor.language).to_owned() } else { prompt }
@@ -81,7 +81,7 @@ pub(super) fn card(visitor: &Visitor, job: &Job) -> Markup {
     }
 }
 
-/// The waveform of a sound, if it has one.
+/// The waveform of an audio file, if it has one.
 pub(super) fn wave(visitor: &Visitor, job: &Job, sound: &JobFile) -> Markup {
     html! {
         @if drawing::format(sound).is_some() {

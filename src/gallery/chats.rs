@@ -120,14 +120,14 @@ fn said(visitor: &Visitor, role: &str, words: &Words) -> maud::Markup {
     }
 }
 
-/// The texts of a message, with the model's thinking apart.
+/// The texts of a message, and separately the model's thinking.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Words {
     thinking: String,
     answer: String,
 }
 
-/// The texts of a message of any of the four protocols. Images and calls of tools are named.
+/// The texts of a message of any of the four protocols. Images and tool calls are mentioned.
 fn words_of(message: &Value) -> Words {
     let (mut thinking, mut answer, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
     for field in ["summary", "reasoning_content"] {

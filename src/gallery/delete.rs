@@ -1,4 +1,4 @@
-//! Deleting a file or a record, after a question.
+//! Deletes a file or a record, after a question.
 
 use axum::extract::{Extension, Path as Of, RawQuery};
 use axum::http::StatusCode;
@@ -37,7 +37,7 @@ pub(super) fn file_link(visitor: &Visitor, job: &Job, file: &JobFile) -> Markup 
     }
 }
 
-/// The job, if the visitor may delete it now, or the page that says why not.
+/// The job, if the visitor may delete it now, or a page with the reason why not.
 async fn deletable(visitor: &Visitor, id: &str) -> Result<Job, Response> {
     let Ok(Some(job)) = visitor.server.jobs().get(visitor.principal(), id).await else {
         return Err(missing(visitor));
@@ -139,7 +139,7 @@ pub(super) async fn act(
     }
 }
 
-/// Removes a file that this server wrote, and takes it off the record.
+/// Removes a file that this server wrote, from the disk and from its record.
 async fn remove_file(visitor: &Visitor, job: &Job, file: &JobFile) -> Result<(), String> {
     let Some(saved) = &file.saved else { return Ok(()) };
     let unwritable = |_| visitor.say("the record cannot be written now", "目前无法写入记录").to_owned();
@@ -156,7 +156,7 @@ async fn remove_file(visitor: &Visitor, job: &Job, file: &JobFile) -> Result<(),
     if gallery::forget_file(jobs, &current, &file.name).await.map_err(unwritable)? {
         return Ok(());
     }
-    Err(visitor.say("the job has changed meanwhile", "任务在此期间发生了变化").to_owned())
+    Err(visitor.say("the job has changed in the meantime", "任务在此期间发生了变化").to_owned())
 }
 
 async fn removed(visitor: &Visitor, saved: &OnDisk) -> Removal {

@@ -1,4 +1,4 @@
-//! Draws the thumbnails of images, videos and sounds.
+//! Draws the thumbnails of images, videos and audio.
 
 use std::ops::Range;
 
@@ -20,10 +20,10 @@ const SIDE: u32 = 400;
 /// The largest JPEG, in bytes.
 const LARGEST: usize = 40_000;
 
-/// Larger images get no thumbnail.
+/// The largest image that gets a thumbnail, in bytes.
 const LARGEST_IMAGE: u64 = 64 * 1024 * 1024;
 
-/// Larger sounds get no waveform: it takes the whole file.
+/// The largest audio file that gets a waveform, in bytes. Drawing it needs the whole file.
 const LARGEST_SOUND: u64 = 32 * 1024 * 1024;
 
 /// The format of a file's thumbnail. `None` if it has none.

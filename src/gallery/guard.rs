@@ -1,5 +1,5 @@
-//! Checks every request to the gallery: its origin, its session, and the token of a form. Adds the headers that every
-//! response has.
+//! Checks every request to the gallery: its origin, its session, and the token of a form. Adds the security headers to
+//! every response.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -24,7 +24,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// Middleware: the headers of a page, unless a response has its own.
+/// Middleware: adds the headers of a page, unless the response has its own.
 pub(super) async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -46,7 +46,7 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
 }
 
 /// Middleware: refuses requests from pages of other origins. The server's own check accepts pages of this machine and of
-/// MINIMAX_MCP_ORIGINS, because they need a token; here a browser would add the cookie by itself.
+/// MINIMAX_MCP_ORIGINS, because they need a token. Here a browser would add the cookie to their requests.
 pub(super) async fn place(State(gallery): State<Gallery>, request: Request, next: Next) -> Response {
     if is_own(request.method(), request.headers(), gallery.0.access.base()) {
         next.run(request).await
@@ -57,7 +57,7 @@ pub(super) async fn place(State(gallery): State<Gallery>, request: Request, next
 
 fn is_own(method: &Method, headers: &HeaderMap, base: &str) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    // A browser tells whether another site makes the request, and whether a person followed a link.
+    // The browser reports whether another site makes the request, and whether a person followed a link.
     let site = text(HeaderName::from_static("sec-fetch-site")).unwrap_or("none");
     let is_visit = text(HeaderName::from_static("sec-fetch-mode")) == Some("navigate")
         && (method == Method::GET || method == Method::HEAD);
@@ -65,7 +65,7 @@ fn is_own(method: &Method, headers: &HeaderMap, base: &str) -> bool {
         return false;
     }
     let Some(origin) = headers.get(header::ORIGIN) else {
-        // Every browser names the origin of a form.
+        // Browsers always send the origin of a form.
         return method == Method::GET || method == Method::HEAD;
     };
     let Some(origin) = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()) else { return false };
@@ -99,7 +99,7 @@ pub(super) async fn enter(State(gallery): State<Gallery>, mut request: Request, 
         };
         let form = Form::read(&body);
         if !session.has_made(form.get("form_token").unwrap_or_default()) {
-            let text = "This form was not made by a page of your session. Open the page again.\n";
+            let text = "This form does not belong to your session. Open the page again.\n";
             return (StatusCode::FORBIDDEN, text).into_response();
         }
         request.extensions_mut().insert(form);

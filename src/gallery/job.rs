@@ -33,7 +33,7 @@ pub(super) async fn page(
     let link = visitor.to(&format!("/jobs/{}", job.id));
     let runs = !job.state.is_over();
     let content = html! {
-        // While it runs, the page asks for this part of itself again.
+        // While the job runs, the page refreshes this part.
         div id="job" hx-get=[runs.then_some(link.as_str())] hx-trigger=[runs.then_some("every 2s")]
             hx-select=[runs.then_some("#job")] hx-swap=[runs.then_some("outerHTML")] {
             h1 class="title" { (title) }
@@ -49,7 +49,7 @@ pub(super) async fn page(
     };
     let mut response = framed(&visitor, Place::Other, &title, &content);
     if !runs && headers.contains_key("hx-request") {
-        // The end of a job also changes what can be done with it, which is not in the part that is refreshed.
+        // The end of a job also changes the actions, which are outside the refreshed part.
         response
             .headers_mut()
             .insert(HeaderName::from_static("hx-refresh"), HeaderValue::from_static("true"));

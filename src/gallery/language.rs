@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 
-/// The name of the cookie with the language that a visitor has chosen.
+/// The name of the cookie with the visitor's chosen language.
 pub(super) const COOKIE: &str = "minimax_gallery_language";
 
 /// A language of the pages.
@@ -13,7 +13,7 @@ pub(super) enum Language {
 }
 
 impl Language {
-    /// The language of a word in an address or a cookie.
+    /// The language for a word in an address or a cookie.
     pub(super) fn named(word: &str) -> Option<Self> {
         match word {
             "en" => Some(Self::English),
@@ -22,7 +22,7 @@ impl Language {
         }
     }
 
-    /// The word for it in `lang`, in addresses and in the cookie.
+    /// The word for the language in `lang`, in addresses and in the cookie.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -47,7 +47,7 @@ impl Language {
             let weight = parts.find_map(|part| part.trim().strip_prefix("q="));
             Some((language, weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))))
         });
-        // The first of those with the highest weight.
+        // The first one with the highest weight.
         let best = weighed.fold(None, |best: Option<(Self, f32)>, (language, weight)| match best {
             Some((_, most)) if most >= weight => best,
             _ => Some((language, weight)),
@@ -55,7 +55,7 @@ impl Language {
         best.map_or(Self::English, |(language, _)| language)
     }
 
-    /// One of two texts.
+    /// The text in this language.
     pub(super) fn say(self, english: &'static str, chinese: &'static str) -> &'static str {
         match self {
             Self::English => english,

@@ -18,7 +18,7 @@ const PAGE: u32 = 60;
 /// The longest search, in characters.
 const LONGEST_SEARCH: usize = 500;
 
-/// Parses the query. Ignores what it cannot parse.
+/// Parses the query. Ignores parameters that it cannot parse.
 fn filter(query: &Form) -> Filter {
     let word = |name: &str, known: &[(&str, &str, &str)]| {
         let given = query.get(name)?;
@@ -40,7 +40,7 @@ fn filter(query: &Form) -> Filter {
     }
 }
 
-/// How the list can be sorted, besides the newest first, with their names.
+/// The orders of the list in addition to the newest first, with their names.
 const ORDERS: &[(&str, Sorting, &str, &str)] = &[
     ("oldest", Sorting::Oldest, "Oldest first", "最早在前"),
     ("price", Sorting::Priciest, "Highest price first", "价格从高到低"),
@@ -81,7 +81,7 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>, RawQuery(query)
         @if found.jobs.is_empty() && found.reads_on {
             p class="empty" { (visitor.say("No matching jobs on this page. The next page searches more jobs.", "本页没有符合的任务。下一页会继续搜索其他任务。")) }
         } @else if found.jobs.is_empty() {
-            p class="empty" { (visitor.say("No matching jobs. What the tools make appears here.", "没有符合的任务。工具生成的内容会显示在这里。")) }
+            p class="empty" { (visitor.say("No matching jobs. Results of the tools appear here.", "没有符合的任务。工具生成的内容会显示在这里。")) }
         }
         form action=(visitor.to("/zip")) {
             div class="cards" { @for job in &found.jobs { (card(&visitor, job)) } }
@@ -101,7 +101,7 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>, RawQuery(query)
     framed(&visitor, Place::Jobs, title, &content)
 }
 
-/// A place on the page that asks whether there are newer jobs.
+/// An element of the page that asks regularly whether there are newer jobs.
 fn waiting(visitor: &Visitor, newest: &str) -> Markup {
     let query = Form::default().with(&[("than", newest)]);
     html! {
@@ -109,7 +109,7 @@ fn waiting(visitor: &Visitor, newest: &str) -> Markup {
     }
 }
 
-/// `GET /gallery/newer?than=…`: a link to the list if the newest job is another.
+/// `GET /gallery/newer?than=…`: a link to the list, if there is a newer job.
 pub(super) async fn newer(
     Extension(visitor): Extension<Visitor>,
     RawQuery(query): RawQuery,
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_becomes_a_filter_and_nonsense_is_left_out() {
+    fn a_query_becomes_a_filter_and_invalid_values_are_ignored() {
         let of = |query: &str| filter(&Form::read(query.as_bytes()));
         let all = of(
             "q=fox&kind=image&state=failed&model=image-01&voice=v&day=1970-01-02&sort=oldest&before=5.a.b",

@@ -1,4 +1,4 @@
-//! Logging in: by a link that opens once, or with a token of the server.
+//! Login with a link that opens once, or with a token of the server.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::visitor::Visitor;
 use crate::mcp::CallerKey;
 use crate::serve::http::connections;
 
-/// The cookie that holds the key of a session.
+/// The cookie with the key of a session.
 pub(super) fn cookie_of(gallery: &Gallery, key: &str) -> String {
     set(gallery, &gallery.0.cookie, key, "HttpOnly; SameSite=Strict")
 }
@@ -45,7 +45,7 @@ fn form(gallery: &Gallery, language: Language, problem: Option<&str>) -> Html<St
     let fields: Markup = if gallery.0.is_for_owner {
         html! {
             p { (say(
-                "Open the link that `minimax-mcp gallery` printed. It opens once; start the command again for another.",
+                "Open the link that `minimax-mcp gallery` printed. It opens once; run the command again for another.",
                 "请打开 minimax-mcp gallery 打印的链接。链接只能打开一次；再次运行该命令可得到新的链接。",
             )) }
         }
@@ -75,7 +75,7 @@ fn form(gallery: &Gallery, language: Language, problem: Option<&str>) -> Html<St
     Html(page::bare(prefix, language, title, &content).into_string())
 }
 
-/// `POST /gallery/login`: takes a token of the server, and begins a session.
+/// `POST /gallery/login`: begins a session with a token of the server.
 pub(super) async fn login(
     State(gallery): State<Gallery>,
     place: Option<Extension<connections::Place>>,
@@ -141,14 +141,14 @@ pub(super) async fn open(
         return begin(&gallery, login, language);
     }
     let problem = language.say(
-        "This link has been used already, or is older than ten minutes.",
+        "This link was already used, or is older than ten minutes.",
         "这个链接已被打开过，或已超过十分钟。",
     );
     (StatusCode::GONE, form(&gallery, language, Some(problem))).into_response()
 }
 
-/// Begins a session. The page forwards by itself: after an HTTP redirect a browser would not send the cookie if the link was
-/// on a page of another site.
+/// Begins a session. The page forwards the browser, because after an HTTP redirect the browser would not send the cookie if
+/// the link was on a page of another site.
 fn begin(gallery: &Gallery, login: Login, language: Language) -> Response {
     let Some(key) = gallery.0.sessions.begin(login) else {
         let text = language.say("Too many sessions; try again later.", "会话过多，请稍后再试。");
@@ -178,7 +178,7 @@ pub(super) async fn language(State(gallery): State<Gallery>, Path(word): Path<St
     ([(header::SET_COOKIE, cookie)], to(&gallery.0.prefix)).into_response()
 }
 
-/// `POST /gallery/link`, with a token as at `/mcp`: a link that logs in its holder once, without the token.
+/// `POST /gallery/link`, with a token as at `/mcp`: a link that logs its holder in once, without the token.
 pub(super) async fn link(
     State(gallery): State<Gallery>,
     place: Option<Extension<connections::Place>>,

@@ -1,4 +1,4 @@
-//! Making something again, or something from a result: a form, its price, and the purchase.
+//! Repeats a job, or makes something from a result: a form, its price, and the purchase.
 
 use axum::extract::{Extension, RawQuery};
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ use crate::mcp::Billing;
 /// Arguments that the gallery sets itself.
 const OWN: &[&str] = &["wait_seconds", "async_mode", "dry_run", "idempotency_key", "output_directory"];
 
-/// What a file can become: its kind, the tool, the parameter, and the words of the link.
+/// The uses of a file as an input: its kind, the tool, the parameter, and the words of the link.
 const USES: &[(Shown, &str, &str, &str, &str)] = &[
     (Shown::Image, "generate_video", "first_frame_image", "Use as first frame", "用作首帧"),
     (Shown::Image, "generate_video", "reference_images", "Use as video reference", "用作视频参考"),
@@ -58,7 +58,7 @@ pub(super) fn links(visitor: &Visitor, job: &Job) -> Markup {
     }
 }
 
-/// The links to what can be made of a file.
+/// The links to the uses of a file.
 pub(super) fn uses(visitor: &Visitor, job: &Job, file: &JobFile) -> Markup {
     let kind = shown(file);
     html! {
@@ -95,7 +95,7 @@ pub(super) async fn form(Extension(visitor): Extension<Visitor>, RawQuery(query)
     shown_form(&visitor, &tool, &fields, &|name| text_of(fields.get(name), given.get(name)), None)
 }
 
-/// The arguments of a job's call. Of a record without them, the prompt and the model.
+/// The arguments of a job's call. For a record without them, the prompt and the model.
 fn ordered(job: &Job, fields: &Map<String, Value>) -> JsonObject {
     if let Some(Value::Object(arguments)) = &job.arguments {
         return arguments.clone();
@@ -105,7 +105,7 @@ fn ordered(job: &Job, fields: &Map<String, Value>) -> JsonObject {
     known.map(|(name, value)| (name.to_owned(), Value::from(value.as_str()))).collect()
 }
 
-/// How a field is filled in.
+/// The kind of a form's field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FieldKind {
     Text,
@@ -193,14 +193,14 @@ fn field(visitor: &Visitor, name: &str, schema: &Value, text: &str) -> Markup {
     }
 }
 
-/// The arguments that a form gives. The error is a sentence.
+/// The arguments in a form. The error is a sentence.
 fn arguments(fields: &Map<String, Value>, form: &Form) -> Result<JsonObject, String> {
     let mut arguments = JsonObject::new();
     for (name, schema) in fields.iter().filter(|(name, _)| !OWN.contains(&name.as_str())) {
         let input = format!("field.{name}");
         let Some(text) = form.get(&input) else { continue };
         let value = match kind_of(Some(schema)) {
-            // Browsers end the lines of a form as Windows does.
+            // Browsers send the lines of a form with CRLF.
             FieldKind::Text => Value::from(text.replace("\r\n", "\n")),
             FieldKind::Number | FieldKind::Flag | FieldKind::Json => {
                 let read = serde_json::from_str(text.trim());
@@ -212,7 +212,7 @@ fn arguments(fields: &Map<String, Value>, form: &Form) -> Result<JsonObject, Str
     Ok(arguments)
 }
 
-/// `POST /gallery/price`: what it would cost.
+/// `POST /gallery/price`: the price of the purchase.
 pub(super) async fn price(
     Extension(visitor): Extension<Visitor>,
     Extension(form): Extension<Form>,
@@ -233,7 +233,7 @@ async fn priced(visitor: &Visitor, tool: &str, arguments: &JsonObject) -> Answer
     Box::pin(call(&visitor.server, tool, dry, false)).await
 }
 
-/// The question whether to buy at a price.
+/// The question whether to buy at this price.
 async fn asked(
     visitor: &Visitor,
     tool: &str,
@@ -246,7 +246,7 @@ async fn asked(
         let given = |name: &str| text_of(fields.get(name), arguments.get(name));
         return shown_form(visitor, tool, fields, &given, Some(&answer.text));
     }
-    // The last line of a dry run tells a model how to buy it.
+    // The last line of a dry run is for models: it says how to buy the result.
     let facts =
         answer.text.lines().filter(|line| !line.starts_with("Dry run:")).collect::<Vec<_>>().join("\n");
     let title = visitor.say("Buy it?", "确认购买？");
@@ -260,7 +260,7 @@ async fn asked(
             input type="hidden" name="tool" value=(tool);
             input type="hidden" name="arguments" value=(Value::Object(arguments).to_string());
             input type="hidden" name="price" value=(answer.price());
-            // The same page buys once, however often it is sent.
+            // With this key, the page buys once even if it is sent several times.
             input type="hidden" name="order" value=(random_id("gallery"));
             button type="submit" { (visitor.say("Buy", "购买")) }
             button type="submit" class="second" formaction=(visitor.to("/change")) { (visitor.say("Change it", "修改")) }
@@ -277,7 +277,7 @@ fn amount(visitor: &Visitor, structured: &Value) -> String {
     let currency = cost.and_then(|cost| cost.get("currency")).and_then(Value::as_str).unwrap_or_default();
     match estimated {
         Some(estimated) => format!("{estimated} {currency}"),
-        None => visitor.say("The price is not known beforehand.", "价格无法事先得知。").to_owned(),
+        None => visitor.say("The price is not known in advance.", "价格无法事先得知。").to_owned(),
     }
 }
 

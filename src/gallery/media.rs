@@ -1,4 +1,4 @@
-//! The files of jobs: as they are, as thumbnails, and subtitles for players.
+//! The files of jobs: unchanged, as thumbnails, and subtitles for players.
 
 use axum::extract::{Extension, Path, RawQuery};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -16,7 +16,7 @@ use crate::media::subtitle::convert;
 use crate::serve::http::connections;
 use crate::serve::http::files::{disposition, send};
 
-/// Larger subtitles are not shown on a player.
+/// The largest subtitles that are converted for a player, in bytes.
 const LARGEST_SUBTITLES: u64 = 4 * 1024 * 1024;
 
 /// The saved file of that name of the visitor's job.
@@ -31,7 +31,7 @@ fn gone() -> Response {
     (StatusCode::NOT_FOUND, "There is no such file.\n").into_response()
 }
 
-/// `GET /gallery/media/{job}/{name}`: the file, or a range of it. With `?download` it is saved in place of shown.
+/// `GET /gallery/media/{job}/{name}`: the file, or a range of it. With `?download` the browser saves it.
 pub(super) async fn file(
     Extension(visitor): Extension<Visitor>,
     Path((job, name)): Path<(String, String)>,
@@ -73,7 +73,7 @@ pub(super) async fn thumbnail(
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, fixed).into_response();
     }
-    // The future is large, because it draws.
+    // Boxed, because the future is large.
     let drawing = Box::pin(drawing::draw(&visitor, &file, &record));
     match visitor.gallery.0.thumbnails.of(&record.sha256, format, drawing).await {
         Some(picture) => ([(header::CONTENT_TYPE, format.mime())], fixed, picture).into_response(),

@@ -1,8 +1,8 @@
-//! The gallery: pages in a browser with what was made, and what it cost.
+//! The gallery: pages in a browser with all results and their costs.
 //!
-//! The pages are plain HTML that the server writes; htmx, a small library beside them, refreshes what is running. They load
-//! nothing from elsewhere, and need no script of their own. Who may open them is checked as at `/mcp`: a page belongs to
-//! a session, and a session to a token. Purchases go through the tools, like the calls of an MCP client.
+//! The pages are plain HTML that the server writes. A small library, htmx, refreshes running jobs. The pages load nothing
+//! from other servers, and have no scripts of their own. Access is checked as at `/mcp`: a page belongs to a session, and a
+//! session to a token. Purchases go through the tools, like the calls of an MCP client.
 
 mod assets;
 mod attempts;
@@ -54,7 +54,7 @@ pub fn for_owner(server: Server, base: &str) -> (Router, String) {
     let settings = HttpSettings { public_url: Some(base.to_owned()), ..HttpSettings::default() };
     let gallery = Gallery::new(server, Arc::new(Access::new(&settings)), true);
     let link = gallery.link(Login::Owner).unwrap_or_default();
-    // The address alone is what a person remembers.
+    // People remember only the host, so its root leads to the gallery.
     let start = get(async || Redirect::to(PATH));
     (routes(&gallery).route("/", start), link)
 }

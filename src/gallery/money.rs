@@ -1,4 +1,4 @@
-//! What was spent: by day, by tool and by model, as a chart and as tables; and what is left.
+//! Spending by day, by tool and by model, as a chart and as tables, and what is left.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ use crate::money::{Currency, Money};
 /// The days of the chart.
 const DAYS: i64 = 30;
 
-/// The chart's size in its own units: each day has a column of 20.
+/// The width of a day's column and the height of the chart, in SVG units.
 const COLUMN: i64 = 20;
 const HEIGHT: i64 = 160;
 
-/// Sums by a name.
+/// Sums by name.
 type Sums = BTreeMap<String, (Money, i64)>;
 
 fn add(sums: &mut Sums, name: &str, row: &DaySpending) {
@@ -65,7 +65,7 @@ pub(super) async fn page(Extension(visitor): Extension<Visitor>) -> Response {
     framed(&visitor, Place::Money, title, &content)
 }
 
-/// `GET /gallery/money/account`: what `check_account` says: budgets, balance and the windows of a plan.
+/// `GET /gallery/money/account`: the result of `check_account`, with budgets, balance and the windows of a plan.
 pub(super) async fn account(Extension(visitor): Extension<Visitor>) -> Response {
     let answer = Box::pin(call(&visitor.server, "check_account", JsonObject::new(), false)).await;
     let content = html! {
@@ -94,7 +94,7 @@ fn of_currency(visitor: &Visitor, currency: Currency, since: i64, rows: &[DaySpe
     }
 }
 
-/// The largest sum first; days in their order, the newest first.
+/// A table with the largest sum first, or with the newest day first if it is `by_name`.
 fn table(visitor: &Visitor, title: &str, sums: &Sums, by_name: bool) -> Markup {
     let mut rows: Vec<_> = sums.iter().rev().collect();
     if !by_name {
@@ -120,7 +120,7 @@ fn breakable(name: &str) -> Markup {
     html! { @for part in name.split_inclusive(['_', '-']) { (part) wbr; } }
 }
 
-/// Columns for the days. Screen readers read the table by day in its place.
+/// A chart with a column for each day. Screen readers read the table by day instead.
 fn chart(visitor: &Visitor, since: i64, days: &Sums) -> Markup {
     let most = days.values().map(|(sum, _)| sum.millionths()).max().unwrap_or_default().max(1);
     let columns = (0..DAYS).filter_map(|number| {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::language::Language;
 use super::visitor::Visitor;
 
-/// htmx evaluates no text, adds no style, and asks no other server.
+/// The settings of htmx: it evaluates no text, adds no style, and sends requests only to this server.
 const HTMX: &str = r#"{"allowEval":false,"allowScriptTags":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"historyCacheSize":0}"#;
 
 /// A page of the navigation.
@@ -46,7 +46,7 @@ pub(super) fn bare(prefix: &str, language: Language, title: &str, content: &Mark
     frame(prefix, language, title, &switch(prefix, language), content)
 }
 
-/// A page that says what went wrong.
+/// A page with an error.
 pub(super) fn problem(visitor: &Visitor, status: StatusCode, title: &str, text: &str) -> Response {
     let content = html! {
         h1 { (title) }
@@ -56,25 +56,23 @@ pub(super) fn problem(visitor: &Visitor, status: StatusCode, title: &str, text: 
     (status, page(visitor, Place::Other, title, &content)).into_response()
 }
 
-/// A page for an address at which the visitor has nothing.
+/// The page for an address at which the visitor has nothing.
 pub(super) fn missing(visitor: &Visitor) -> Response {
     let title = visitor.say("Not found", "未找到");
     let text = visitor.say("You have nothing at this address.", "这个地址下没有你的内容。");
     problem(visitor, StatusCode::NOT_FOUND, title, text)
 }
 
-/// A page for records that cannot be read.
+/// The page for records that cannot be read.
 pub(super) fn unreadable(visitor: &Visitor, error: &crate::jobs::StoreError) -> Response {
     tracing::warn!(%error, "the gallery could not read the records");
     let title = visitor.say("The records cannot be read", "无法读取记录");
-    let text = visitor.say(
-        "Try again in a moment. The server's log says what is wrong.",
-        "请稍后再试。服务器日志中有原因。",
-    );
+    let text = visitor
+        .say("Try again in a moment. The server's log has the reason.", "请稍后再试。服务器日志中有原因。");
     problem(visitor, StatusCode::SERVICE_UNAVAILABLE, title, text)
 }
 
-/// The field of a form that proves that a page of this session made it.
+/// The hidden field that proves that a form belongs to this session.
 pub(super) fn token(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name="form_token" value=(visitor.session.form_token); }
 }
@@ -112,7 +110,7 @@ fn frame(prefix: &str, language: Language, title: &str, top: &Markup, content: &
     }
 }
 
-/// A response with a tag, or without a body if the browser has it already.
+/// A response with an ETag, or without a body if the browser already has the text.
 pub(super) fn tagged(asked: &HeaderMap, kind: &'static str, cache: &'static str, text: String) -> Response {
     let digest = Sha256::digest(&text);
     let tag = format!("\"{}\"", data_encoding::HEXLOWER.encode(digest.get(..12).unwrap_or_default()));

@@ -1,6 +1,6 @@
-//! Sessions: who is logged in, for how long, and the links that log in once.
+//! Sessions, and the links that log in once.
 //!
-//! They are in memory, so they end with the process.
+//! Both are only in memory, so they end with the process.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,16 +16,16 @@ use crate::jobs::random_id;
 /// How long a session lasts.
 const LIFE: Duration = Duration::from_hours(12);
 
-/// How long a link waits to be opened.
+/// How long a link can be opened.
 const LINK_LIFE: Duration = Duration::from_mins(10);
 
-/// The most sessions of one login. The oldest makes room.
+/// The most sessions of one login. A new one replaces the oldest.
 const OF_ONE: usize = 16;
 
-/// The most sessions, and the most links, of all.
+/// The most sessions, and the most links, over all logins.
 const MOST: usize = 4096;
 
-/// Who a session belongs to.
+/// The party that a session belongs to.
 #[derive(Clone)]
 pub(super) enum Login {
     /// The person who started the server, at this machine.
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Login {
 }
 
 impl Login {
-    /// Tells logins apart without keeping their token.
+    /// Identifies a login without its token.
     fn name(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         if let Self::Token(headers) = self {
@@ -58,7 +58,7 @@ impl Login {
     }
 }
 
-/// A session as a request finds it.
+/// The session of a request.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) login: Login,
@@ -78,7 +78,7 @@ impl Session {
 #[derive(Debug, Default)]
 pub(super) struct Sessions(Mutex<Known>);
 
-/// By hashes, so that the time of a look-up says nothing about a key.
+/// The keys are hashed, so that the time of a lookup reveals nothing about them.
 #[derive(Debug, Default)]
 struct Known {
     sessions: HashMap<[u8; 32], Session>,
@@ -139,7 +139,7 @@ impl Sessions {
         Some(code)
     }
 
-    /// The login of a link, which is used up by that.
+    /// Uses up a link, and returns its login.
     pub(super) fn open(&self, code: &str) -> Option<Login> {
         self.known().links.remove(&hash(code)).map(|(login, _)| login)
     }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_ends_by_itself_and_the_oldest_of_a_login_makes_room() {
+    async fn a_session_expires_and_a_new_one_replaces_the_oldest_of_its_login() {
         let sessions = Sessions::default();
         let other = sessions.begin(token("Bearer b")).unwrap();
         let mut keys = Vec::new();

@@ -1,4 +1,4 @@
-//! What all pages of the gallery share.
+//! The state that all pages of the gallery share.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::stills::thumbnails::Thumbnails;
 /// The path of the gallery. All its addresses begin with it.
 pub(super) const PATH: &str = "/gallery";
 
-/// What all pages share. A handle: cloning is cheap.
+/// The shared state of all pages. A handle: cloning is cheap.
 #[derive(Debug, Clone)]
 pub(super) struct Gallery(pub(super) Arc<Shared>);
 
@@ -24,11 +24,11 @@ pub(super) struct Shared {
     pub(super) thumbnails: Thumbnails,
     /// The prefix of every link to the gallery.
     pub(super) prefix: String,
-    /// The name of the session's cookie. Cookies do not tell ports apart, so it has the port.
+    /// The name of the session's cookie. It contains the port, because browsers share cookies between ports.
     pub(super) cookie: String,
-    /// Whether the address is `https`, so that cookies must not travel without it.
+    /// Whether the address is `https`, so that cookies are sent only over it.
     pub(super) is_secure: bool,
-    /// Whether the pages are for the person at this machine alone.
+    /// Whether the pages are only for the person at this machine.
     pub(super) is_for_owner: bool,
 }
 
@@ -64,13 +64,13 @@ impl Gallery {
             Login::Owner => return Some(server.for_session(Caller::owner(), None)),
             Login::Token(headers) => headers.clone(),
         };
-        // The token is read again each time, because it may have been revoked.
+        // The token is checked again for each request, because it may have been revoked.
         let (caller, key): (_, Option<CallerKey>) =
             access.identify(&axum::http::Uri::from_static(PATH), &mut headers).await.ok()?;
         Some(server.for_session(caller, key.as_ref()))
     }
 
-    /// Whether a page may be opened without a login: the server takes calls without a token.
+    /// Whether a page may be opened without a login, because the server accepts calls without a token.
     pub(super) fn is_open(&self) -> bool {
         !self.0.is_for_owner && self.0.access.is_open() && !self.0.access.takes_keys()
     }

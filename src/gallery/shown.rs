@@ -1,9 +1,9 @@
-//! How a browser shows a file.
+//! The way a browser shows a file.
 
 use crate::jobs::JobFile;
 use crate::media::SubtitleFormat;
 
-/// What a browser does with a file.
+/// The ways to show a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
     Image,
@@ -13,12 +13,12 @@ pub(super) enum Shown {
     Other,
 }
 
-/// What a browser does with a file of a job, by the type that was found when it was written.
+/// The way to show a file of a job, by the type that was detected when it was written.
 pub(super) fn shown(file: &JobFile) -> Shown {
     let kind = file.saved.as_ref().map_or(&file.mime_type, |saved| &saved.mime_type).as_str();
     let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
     match kind.split('/').next() {
-        // An SVG can have scripts.
+        // An SVG can contain scripts.
         Some("image") if !kind.contains("svg") => Shown::Image,
         Some("audio") => Shown::Audio,
         Some("video") => Shown::Video,

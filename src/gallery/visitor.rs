@@ -5,7 +5,7 @@ use super::session::Session;
 use super::shared::Gallery;
 use crate::mcp::Server;
 
-/// The visitor of a page.
+/// The visitor of a page, with the session's rights.
 #[derive(Debug, Clone)]
 pub(super) struct Visitor {
     pub(super) gallery: Gallery,
@@ -18,7 +18,7 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    /// One of two texts.
+    /// The text in the visitor's language.
     pub(super) fn say(&self, english: &'static str, chinese: &'static str) -> &'static str {
         self.language.say(english, chinese)
     }

@@ -1,4 +1,4 @@
-//! Words and numbers as a page shows them.
+//! Words and numbers in the form of the pages.
 
 use jiff::Timestamp;
 
@@ -26,7 +26,7 @@ pub(super) const STATES: &[(&str, &str, &str)] = &[
     ("unknown", "Unknown", "结果未知"),
 ];
 
-/// The name of a word of a list, or the word.
+/// The name of a word in a list, or the word itself.
 pub(super) fn name<'a>(list: &'a [(&str, &'a str, &'a str)], word: &'a str, language: Language) -> &'a str {
     let found = list.iter().find(|(known, ..)| *known == word);
     found.map_or(word, |(_, english, chinese)| match language {
@@ -35,7 +35,7 @@ pub(super) fn name<'a>(list: &'a [(&str, &'a str, &'a str)], word: &'a str, lang
     })
 }
 
-/// A moment as `2026-11-29 21:35 UTC`, and for machines.
+/// A moment as `2026-11-29 21:35 UTC`, and in the format of `<time datetime>`.
 pub(super) fn moment(millis: i64) -> (String, String) {
     let Ok(at) = Timestamp::from_millisecond(millis) else { return (String::new(), String::new()) };
     (at.strftime("%Y-%m-%d %H:%M UTC").to_string(), at.to_string())

@@ -1,4 +1,4 @@
-//! Files of several jobs as one ZIP, written while it is sent.
+//! The files of several jobs as one ZIP, written while it is sent.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -22,7 +22,7 @@ use crate::mcp::Server;
 /// The most jobs of one ZIP.
 const MOST_JOBS: usize = 200;
 
-/// Pieces that wait to be sent.
+/// The most pieces that wait to be sent.
 const PIECES: usize = 4;
 
 /// `GET /gallery/zip?job=…&job=…`
@@ -43,7 +43,7 @@ pub(super) async fn download(Extension(visitor): Extension<Visitor>, RawQuery(qu
     let server = visitor.server.clone();
     visitor.server.jobs().until_stopped(async move {
         if let Err(error) = write(&server, files, &sender).await {
-            // Ends the download as broken.
+            // The error makes the download fail in the browser.
             let _ = sender.send(Err(error)).await;
         }
     });
@@ -55,7 +55,7 @@ pub(super) async fn download(Extension(visitor): Extension<Visitor>, RawQuery(qu
     (headers, Body::from_stream(body)).into_response()
 }
 
-/// What the ZIP's writer has written and the connection has not taken yet.
+/// The bytes that the ZIP's writer has written and that are not sent yet.
 #[derive(Debug, Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_keeps_what_was_ordered_and_no_media() {
+    fn a_record_keeps_the_order_without_its_media() {
         let kept = |arguments: Value| CallArguments::of(arguments.as_object().unwrap()).0;
         let given = json!({ "prompt": "x", "n": 2, "wait_seconds": 5, "dry_run": true, "idempotency_key": "k",
             "subject_reference": "DATA:image/png;base64,AA", "frames": ["/a.png", "data:,x"], "list": ["/a.png"] });

@@ -9,7 +9,7 @@ use crate::money::Money;
 pub struct Caller {
     /// The owner of jobs, files and conversations. A principal sees only its own.
     pub principal: String,
-    /// Whether the caller may be at another machine, where paths of this machine mean nothing. Its results are links.
+    /// Whether the caller may be at another machine, where paths on this machine mean nothing. Its results are links.
     pub remote: bool,
     /// Whether the server knows no other caller. Then everything at MiniMax that no principal owns belongs to this
     /// caller.

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_and_bearer_around_a_key_are_dropped_and_a_placeholder_is_no_key() {
+    fn quotes_and_bearer_around_a_key_are_dropped_and_a_placeholder_is_not_a_key() {
         let fingerprint = |text: &str| match taken(&[text], true).0 {
             Some(CallerKey::Given { fingerprint, .. }) => Some(fingerprint),
             _ => None,

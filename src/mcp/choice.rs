@@ -38,7 +38,7 @@ impl Choice {
             let Some(spec) = catalogue.find(&word.to_ascii_lowercase()) else {
                 let names: Vec<_> = offered.iter().map(|spec| spec.name).collect();
                 return Err(format!(
-                    "X-MCP-Tools names `{}`, which is no tool; allowed: {}",
+                    "X-MCP-Tools names `{}`, which is not a tool; allowed: {}",
                     display(word, 64),
                     names.join(", ")
                 ));
@@ -79,7 +79,7 @@ fn wanted_sets(names: &[&str], offered: &[&'static ToolSpec]) -> Result<Vec<Tool
                 Toolset::ALL.iter().filter(|(_, set)| offered.iter().any(|spec| spec.toolset == *set));
             let allowed: Vec<_> = allowed.map(|(name, _)| *name).collect();
             return Err(format!(
-                "X-MCP-Toolsets names `{}`, which is no toolset; allowed: all, {}",
+                "X-MCP-Toolsets names `{}`, which is not a toolset; allowed: all, {}",
                 display(name, 64),
                 allowed.join(", ")
             ));

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_is_good_until_its_time_is_over() {
+    fn a_link_is_valid_until_it_expires() {
         let links = DownloadLinks::new("https://media.example.com/");
         assert_eq!(links.check("a", "b", i64::MAX, "x"), Err(LinkProblem::Records), "no key yet");
         links.key.set([7; 64]).unwrap();

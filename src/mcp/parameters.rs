@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn each_method_says_what_came_and_what_was_expected() {
+    fn the_error_of_each_method_names_the_given_and_the_expected_value() {
         for method in METHODS {
             for (params, came) in [
                 (None, "`params` is missing"),

@@ -98,7 +98,7 @@ impl Presenter {
         view.bounded()
     }
 
-    /// The message about a failure of the store. Remote callers see no paths of this machine.
+    /// The message about a failure of the store. Remote callers see no paths on this machine.
     pub(crate) fn records_error(&self, error: &StoreError) -> String {
         if self.caller.remote { error.redacted() } else { error.to_string() }
     }

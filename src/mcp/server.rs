@@ -211,7 +211,7 @@ impl Server {
     /// This server for a transport that authenticates its callers: a request without a caller is refused, and does not
     /// count as the owner's.
     #[must_use]
-    pub fn for_strangers(self) -> Self {
+    pub fn for_authenticated_callers(self) -> Self {
         let caller = Caller { toolsets: Some(Vec::new()), ..Caller::remote("") };
         let me = self.with(caller.into(), (self.payer, self.key_kind), self.jobs.clone());
         Self { require_caller: true, ..me }

@@ -88,7 +88,7 @@ pub(crate) async fn cancel(server: &Server, id: &str) -> Result<(), ErrorData> {
 
 fn result_of(server: &Server, job: &Job) -> Result<JsonObject, ErrorData> {
     let CallToolResponse::Complete(result) = server.presenter.job(job).into_call_tool_result()? else {
-        return Err(ErrorData::internal_error("a job view that is no result", None));
+        return Err(ErrorData::internal_error("a job view that is not a result", None));
     };
     match serde_json::to_value(result) {
         Ok(Value::Object(result)) => Ok(result),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::jobs::{Jobs, Spending, StoreError};
 use crate::money::Currency;
-use crate::telemetry::{ASKED, Amount, Call, Line, Metrics, Parent, Records, RequestId, Scrape};
+use crate::telemetry::{ASKED, Amount, Call, Metrics, Parent, QueueLength, Records, RequestId, Scrape};
 
 /// The label of calls whose name no tool has.
 const NO_TOOL: &str = "other";
@@ -43,7 +43,7 @@ pub(super) async fn observe(
 
 /// The figures for a scrape, including those from the records.
 pub(super) async fn figures(jobs: &Jobs, currency: Currency) -> String {
-    let line = |(group, waiting, in_flight)| Line { group, waiting, in_flight };
+    let length = |(group, waiting, in_flight)| QueueLength { group, waiting, in_flight };
     let records = match tokio::time::timeout(PATIENCE, records(jobs, currency)).await {
         Ok(Ok(records)) => Some(records),
         Ok(Err(error)) => {
@@ -52,8 +52,8 @@ pub(super) async fn figures(jobs: &Jobs, currency: Currency) -> String {
         }
         Err(_) => None,
     };
-    let lines = jobs.standings().into_iter().map(line).collect();
-    jobs.api().metrics().text(&Scrape { lines, followed: jobs.census().0, records })
+    let queues = jobs.queue_lengths().into_iter().map(length).collect();
+    jobs.api().metrics().text(&Scrape { queues, active_jobs: jobs.active_counts().0, records })
 }
 
 async fn records(jobs: &Jobs, currency: Currency) -> Result<Records, StoreError> {

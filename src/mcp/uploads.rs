@@ -227,7 +227,7 @@ mod tests {
     use crate::facts::offer;
 
     #[test]
-    fn whatever_is_uploaded_to_minimax_can_be_handed_in() {
+    fn every_file_for_minimax_can_be_uploaded_by_a_caller() {
         let rules = offer().purposes().iter().flat_map(|row| &row.rules);
         for mime in rules.flat_map(|rule| rule.mimes) {
             assert!(TAKEN.contains(mime), "{mime}");

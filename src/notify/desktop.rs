@@ -1,4 +1,4 @@
-//! Notifications on the desktop of this machine, shown by the system's own program.
+//! Notifications on the desktop of this machine, shown by a program of the system.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -18,7 +18,7 @@ const PROGRAM: &str = if cfg!(target_os = "macos") {
     "notify-send"
 };
 
-/// How long it may take.
+/// The longest time that the program may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Jobs that ended longer ago than this, in milliseconds, are not shown.
@@ -27,7 +27,7 @@ const LATE: i64 = 10 * 60_000;
 /// The longest line, in characters.
 const LONGEST: usize = 120;
 
-/// Shows a notification. The texts are arguments, which no shell reads.
+/// The arguments that show a notification. The texts follow as further arguments, which no shell parses.
 const APPLE: &[&str] = &[
     "-e",
     "on run argv",
@@ -37,8 +37,8 @@ const APPLE: &[&str] = &[
     "end run",
 ];
 
-/// Shows a notification. The script reads the texts from variables and inserts them as text nodes, so nothing in them is
-/// executed.
+/// The script that shows a notification. It reads the texts from variables and inserts them as text nodes, so nothing in
+/// them is executed.
 const WINDOWS: &str = "$ErrorActionPreference = 'Stop'
 $manager = [Windows.UI.Notifications.ToastNotificationManager, Windows.UI.Notifications, ContentType = WindowsRuntime]
 $xml = $manager::GetTemplateContent([Windows.UI.Notifications.ToastTemplateType]::ToastText02)
@@ -104,7 +104,7 @@ fn note(job: &Job) -> (String, String) {
     (title, text)
 }
 
-/// A line without characters that a desktop could read as markup.
+/// A line without characters that a desktop could interpret as markup.
 fn plain(text: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || " -_.,()".contains(letter);
     text.chars().take(LONGEST).map(|letter| if is_plain(letter) { letter } else { '_' }).collect()

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::jobs::{Job, Message};
 use crate::mcp::Server;
 
-/// The parts of a job view that a message has. Texts and MiniMax's signed links are left out: the receiver may be a chat room.
-const TOLD: &[&str] = &[
+/// The fields of a job view that a message has. Texts and MiniMax's signed links are omitted, because the receiver may be a
+/// chat room.
+const FIELDS: &[&str] = &[
     "job_id",
     "kind",
     "model",
@@ -20,18 +21,18 @@ const TOLD: &[&str] = &[
     "updated_at",
 ];
 
-/// The same, of a file.
-const TOLD_OF_FILES: &[&str] =
+/// The fields of a file that a message has.
+const FILE_FIELDS: &[&str] =
     &["uri", "path", "download_url", "mime_type", "bytes", "sha256", "width", "height", "duration_ms"];
 
 /// The message about a job that has ended, as its owner sees it.
 pub(super) async fn event(server: &Server, message: &Message, job: &Job) -> Value {
     let view = server.view_of_owner(job).await;
-    let mut data = part(&view, TOLD);
+    let mut data = part(&view, FIELDS);
     data.insert("tool".to_owned(), job.tool.clone().into());
     data.insert("principal".to_owned(), job.principal.clone().into());
     let files = view.get("files").and_then(Value::as_array);
-    let files: Vec<_> = files.into_iter().flatten().map(|file| part(file, TOLD_OF_FILES).into()).collect();
+    let files: Vec<_> = files.into_iter().flatten().map(|file| part(file, FILE_FIELDS).into()).collect();
     data.insert("files".to_owned(), Value::Array(files));
     let ended = Timestamp::from_millisecond(message.created_at).map(|at| at.to_string());
     json!({ "type": message.kind, "timestamp": ended.unwrap_or_default(), "data": data })

@@ -22,13 +22,13 @@ use crate::download::NotTaken;
 use crate::jobs::{Message, Outbox, StoreError};
 use crate::mcp::Server;
 
-/// How often to look for messages that are due.
+/// The interval between searches for messages that are due.
 const PULSE: Duration = Duration::from_secs(1);
 
 /// The pause after the records could not be read.
 const TROUBLE: Duration = Duration::from_secs(30);
 
-/// With this status a receiver declines further messages about the job.
+/// The status with which a receiver declines further messages about the job.
 const GONE: u16 = 410;
 
 /// Sends messages until the server stops, if the settings name a receiver. `at_desk` means that the user sits at this machine.
@@ -93,7 +93,7 @@ impl Sender {
             Ok(Some(channel)) => channel,
             Ok(None) => return outbox.end(message).await,
             Err(problem) => {
-                tracing::error!("{problem}; the message is tried again later");
+                tracing::error!("{problem}; the message is sent again later");
                 return Ok(());
             }
         };
@@ -115,7 +115,7 @@ impl Sender {
                 outbox.end(message).await
             }
             Err(problem) => {
-                tracing::warn!(job = job.id, tries = message.tries, %problem, "a message was not delivered; it is tried again later");
+                tracing::warn!(job = job.id, tries = message.tries, %problem, "a message was not delivered; it is sent again later");
                 Ok(())
             }
         }

@@ -1,4 +1,4 @@
-//! Who gets the message about a job.
+//! The receivers of messages about jobs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fact_that_another_line_has_is_left_out() {
+    fn a_fact_that_another_line_has_is_omitted() {
         let report = Report::default()
             .content(["An answer about video-1.".to_owned()])
             .head(["video", "running"])
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_goes_to_the_facts() {
+    fn a_note_is_added_to_the_facts() {
         let mut result = Report::default().content(["An answer".to_owned()]).next("Done.").plain();
         add_note(None, &mut result, "wait_seconds was cut to 240");
         let texts: Vec<_> =

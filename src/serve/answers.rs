@@ -1,4 +1,4 @@
-//! Writes messages on stdio, one a line.
+//! Writes messages to stdout, one per line.
 
 use std::io;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Answers<W> {
         }
     }
 
-    /// Writes nothing more.
+    /// Closes the output. Later messages are dropped.
     pub(super) async fn close(&self) {
         self.0.lock().await.take();
     }
@@ -67,7 +67,7 @@ impl Encoder<TxJsonRpcMessage<RoleServer>> for Codec {
     }
 }
 
-/// Writes the response to `tools/list` with these tools in place of none.
+/// Writes the response to `tools/list`, whose list is empty, with these tools in it.
 fn put_list(response: &str, tools: &str, line: &mut BytesMut) {
     const NAME: &str = "\"tools\":";
     let (before, after) = response.split_once("\"tools\":[]").unwrap_or((response, ""));

@@ -50,7 +50,7 @@ pub enum Refused {
     Full(usize),
 }
 
-/// Accompanies a request. When the last clone is dropped, the request's handler has returned.
+/// Travels with a request. When the last clone is dropped, the request's handler has returned.
 #[derive(Debug, Clone)]
 pub struct Handling {
     _ending: Arc<Ending>,
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_may_ask_so_much_and_then_has_to_read() {
+    fn a_client_with_too_many_requests_in_flight_must_read_responses_first() {
         let open = InFlight::new(MOST);
         let handling: Vec<_> = (0..4).map(|id| open.enter(&number(id), None).unwrap()).collect();
         assert_eq!(open.enter(&number(4), None).unwrap_err(), Refused::Full(MOST));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_request_is_open_until_its_handler_returns_or_its_answer_has_left() {
+    fn a_cancelled_request_is_in_flight_until_its_handler_returns_or_its_answer_is_sent() {
         let open = InFlight::new(MOST);
         let handling = open.enter(&number(1), None).unwrap();
         open.received(&cancel(1));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_goes_on_after_its_answer_does_not_end_a_later_request_with_the_same_id() {
+    fn work_that_continues_after_its_answer_does_not_end_a_later_request_with_the_same_id() {
         let open = InFlight::new(MOST);
         let first = open.enter(&number(1), None).unwrap();
         open.queued(&answer(1), 1);

@@ -43,7 +43,7 @@ pub enum Unfit {
 }
 
 impl Unfit {
-    /// The code of a JSON-RPC error that says so.
+    /// The code of the JSON-RPC error.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Syntax(_) => ErrorCode::PARSE_ERROR,
@@ -89,8 +89,8 @@ pub fn in_memory(bytes: usize, values: usize) -> usize {
     bytes.saturating_mul(COPIES).saturating_add(values.saturating_mul(EACH_VALUE))
 }
 
-/// The longest message in which parameters are mended, in bytes.
-const LONGEST_MENDED: usize = 64 * 1024;
+/// The longest message in which parameters are repaired, in bytes.
+const LONGEST_REPAIRED: usize = 64 * 1024;
 
 /// A request whose parameters the protocol library may not understand.
 #[derive(Deserialize)]
@@ -105,13 +105,13 @@ struct Params {
     arguments: Option<Value>,
 }
 
-/// A message with parameters that the protocol library understands, in place of two forms that it does not:
+/// The message with two kinds of parameters converted for the protocol library. `None` if it has none of them:
 ///
-/// - A `cursor` that is no text. The library drops it without a word, and the list would begin again. As a text it is
+/// - A `cursor` that is not a string. The library would drop it silently and start the list again. As a string it is
 ///   refused, like every cursor that no list gave.
-/// - `arguments` that are the text of an object, as in the function calls of OpenAI's API. Some clients pass it on.
-pub fn mended(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() > LONGEST_MENDED {
+/// - `arguments` that are an object in a string, as in the function calls of OpenAI's API. Some clients pass it on.
+pub fn repaired(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() > LONGEST_REPAIRED {
         return None;
     }
     let Outline { method, params } = serde_json::from_slice(text).ok()?;
@@ -224,11 +224,11 @@ mod tests {
     use super::*;
 
     fn read(message: &str) -> Option<Value> {
-        Some(serde_json::from_slice(&mended(message.as_bytes())?).unwrap())
+        Some(serde_json::from_slice(&repaired(message.as_bytes())?).unwrap())
     }
 
     #[test]
-    fn a_cursor_that_is_no_text_becomes_one() {
+    fn a_cursor_that_is_not_a_string_becomes_one() {
         for (cursor, text) in
             [("5", "5"), ("1.5", "1.5"), ("true", "true"), ("{}", "{}"), (r#"["a"]"#, "[\"a\"]")]
         {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_are_the_text_of_an_object_become_one() {
+    fn arguments_in_a_string_become_an_object() {
         let call = |arguments: &str| {
             format!(r#"{{"id":7,"method":"tools/call","params":{{"name":"chat","arguments":{arguments}}}}}"#)
         };
@@ -271,7 +271,7 @@ mod tests {
         for arguments in ["{}", "null", r#""""#, r#""words""#, r#""[1]""#, r#""5""#, r#""{bad""#, "5", "[]"] {
             assert_eq!(read(&call(arguments)), None, "{arguments}");
         }
-        let long = format!("\"{{\\\"a\\\":\\\"{}\\\"}}\"", "x".repeat(LONGEST_MENDED));
+        let long = format!("\"{{\\\"a\\\":\\\"{}\\\"}}\"", "x".repeat(LONGEST_REPAIRED));
         assert_eq!(read(&call(&long)), None);
     }
 
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_fit_is_found_out_at_the_bound_and_not_at_the_end() {
+    fn a_message_with_too_many_values_is_refused_at_the_limit_and_not_at_its_end() {
         let list = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
         assert_eq!(count(list(MOST_VALUES).as_bytes()), Ok(MOST_VALUES));
         for text in [

@@ -1,4 +1,4 @@
-//! Reads messages on stdio, one a line.
+//! Reads messages from stdin, one per line.
 //!
 //! A line that is not a message is answered with an error, under the id of the request if that can be read. Without an
 //! answer the sender would wait forever.
@@ -34,7 +34,7 @@ struct Line {
     tail: Vec<u8>,
 }
 
-/// A line that is no message: the id to answer under, and the error.
+/// A line that is not a message: the id for the answer, and the error.
 #[derive(Debug)]
 pub(super) struct Unread {
     pub(super) id: Option<RequestId>,
@@ -120,8 +120,8 @@ impl Line {
         if let Err(unfit) = json::count(text) {
             return unread(readable_id(text), unfit.code(), unfit.to_string());
         }
-        let mended = json::mended(text);
-        let text = mended.as_deref().unwrap_or(text);
+        let repaired = json::repaired(text);
+        let text = repaired.as_deref().unwrap_or(text);
         let error = match serde_json::from_slice(text) {
             Ok(message) => return Some(Ok(message)),
             Err(error) => error,
@@ -199,20 +199,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_longest_line_is_read_and_a_mark_or_a_missing_end_changes_nothing() {
+    async fn the_longest_line_and_one_with_a_mark_are_read_and_an_unfinished_line_is_dropped() {
         let frame =
             |text: &str| format!(r#"{{"jsonrpc":"2.0","id":8,"method":"a","params":{{"b":"{text}"}}}}"#);
         let room = DEFAULT_MAX_LINE_LENGTH - frame("").len() - 1;
         let fitting = frame(&"x".repeat(room));
         assert_eq!(fitting.len() + 1, DEFAULT_MAX_LINE_LENGTH);
         let seen = read(format!("{fitting}\n\u{feff}{PING}\r\n{PING}").as_bytes()).await;
-        assert_eq!(seen.len(), 2, "a line without its end is no line");
+        assert_eq!(seen.len(), 2, "a line without its end is dropped");
         assert!(seen[0].is_ok());
         assert_eq!(shown(&seen[1]), PING);
     }
 
     #[tokio::test]
-    async fn json_that_is_no_message_is_an_error_with_its_id_and_a_notification_is_not() {
+    async fn json_that_is_not_a_message_is_an_error_with_its_id_and_a_notification_is_not() {
         for (line, id) in [
             (r#"{"jsonrpc":"2.0","id":"s","method":5}"#, Some("\"s\"")),
             (r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#, Some("7")),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_blank_line_is_nothing() {
+    async fn a_blank_line_is_ignored() {
         assert_eq!(read("\n\r\n  \t\r\n\u{feff}\n".as_bytes()).await.len(), 0);
     }
 

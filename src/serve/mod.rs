@@ -1,4 +1,4 @@
-//! Serves MCP over stdio and HTTP until a signal arrives or the client leaves.
+//! Serves MCP over stdio and HTTP until a signal arrives or the client of stdio leaves.
 
 mod answers;
 pub mod http;

@@ -1,4 +1,4 @@
-//! The outline of a message that cannot be parsed: its method, and what its parameters are.
+//! The outline of a message that may not be parseable: its method, and the kind of its parameters.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,12 +20,12 @@ pub(super) struct Outline {
 }
 
 impl Outline {
-    /// The outline of a JSON text; an empty one if the text is no message.
+    /// The outline of a JSON text; an empty one if the text is not a message.
     pub(super) fn of(text: &[u8]) -> Self {
         serde_json::from_slice(text).unwrap_or_default()
     }
 
-    /// The error for parameters that are no object, as those of every method have to be.
+    /// The error for parameters that are not an object, which every method requires.
     pub(super) fn problem(&self) -> Option<ErrorData> {
         let is_answer = self.result.is_some() || self.error.is_some();
         let method = self.method.as_ref().filter(|_| !is_answer)?;
@@ -40,10 +40,10 @@ impl Outline {
     }
 }
 
-/// What a JSON value is.
+/// The kind of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// What its `_meta` is, if it is no object.
+    /// The kind of its `_meta`, if that is not an object.
     Object {
         meta: Option<&'static str>,
     },
@@ -54,7 +54,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// What a value is that is no object.
+    /// The kind of a value in words; `None` for an object.
     fn words(self) -> Option<&'static str> {
         match self {
             Self::Object { .. } => None,
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_that_are_no_object_are_named_for_any_method() {
+    fn parameters_that_are_not_an_object_are_reported_for_any_method() {
         for (params, kind) in [
             ("[]", Some("an array")),
             ("[{\"a\":[1]}]", Some("an array")),

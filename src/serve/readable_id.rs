@@ -4,9 +4,8 @@ use rmcp::model::RequestId;
 
 use super::json::without_mark;
 
-/// The id of a request. The text may be invalid JSON, or only the start of a message. An id
-/// at the very end of the text is ignored, because it may be cut off. So is the id of a response: it belongs to a request
-/// of this server.
+/// The id of a request. The text may be invalid JSON, or only the start of a message. An id at the very end of the text is
+/// ignored, because it may be cut off. The id of a response is ignored too: it belongs to a request of this server.
 pub fn readable_id(text: &[u8]) -> Option<RequestId> {
     let mut rest = without_mark(text).trim_ascii_start().strip_prefix(b"{")?;
     let mut found = None;
@@ -75,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_found_wherever_it_is_in_a_request_that_no_parser_takes() {
+    fn an_id_is_found_anywhere_in_a_request_that_cannot_be_parsed() {
         for (text, id) in [
             (&br#"{"jsonrpc":"2.0","id":7,"method":"a","params":{"b":"\ud83d"}}"#[..], Some("7")),
             (
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_costs_no_stack() {
+    fn deep_nesting_does_not_use_the_stack() {
         let text = format!("{{\"params\":{}{},\"id\":7,", "[".repeat(1 << 20), "]".repeat(1 << 20));
         assert_eq!(readable_id(text.as_bytes()), Some(RequestId::Number(7)));
     }

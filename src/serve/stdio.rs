@@ -73,9 +73,9 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     outcome
 }
 
-/// A transport that filters messages before the service sees them. It answers lines that are no messages. It drops
-/// everything before the first request, because some clients send a notification there and it would end the session. It
-/// also refuses requests with an id in flight, and requests over the limit.
+/// A transport that filters messages before the service sees them. It answers lines that are not messages. It drops
+/// everything before the first request, because some clients send a notification first, which would end the session. It
+/// also refuses requests whose id is in flight, and requests over the limit.
 struct Guarded<R, W> {
     lines: Lines<R>,
     answers: Answers<W>,
@@ -146,7 +146,7 @@ where
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            // Both futures are cancel-safe. Refusals are written while reading goes on, so that a client that reads
+            // Both futures are cancel-safe. Refusals are written while reading continues, so that a client that reads
             // slowly does not delay the check for ids in flight.
             let (waiting, mut first) = (self.refusals.len(), self.refusals.front_mut());
             let received = tokio::select! {

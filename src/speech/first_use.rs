@@ -4,15 +4,15 @@ use crate::facts::facts;
 use crate::jobs::Cost;
 use crate::mcp::{Server, ToolError};
 
-/// What MiniMax charges once for the cloned voices of a call.
+/// The fee that MiniMax charges once for the first use of a cloned voice.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FirstUse {
-    /// How many of the voices were cloned here and never used.
+    /// How many of the voices were cloned by this server and never used.
     voices: u32,
 }
 
-/// The fee for `voices`. Designed voices were paid for when they were made, and of a voice that was made elsewhere this
-/// server does not know whether it was used.
+/// The fee for `voices`. Designed voices add none, and neither do voices that were made elsewhere, because this server does
+/// not know whether they were used.
 pub(crate) async fn fee<'a>(
     server: &Server,
     voices: impl Iterator<Item = &'a str>,

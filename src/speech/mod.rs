@@ -1,4 +1,4 @@
-//! Speech below its tools: what a model accepts, and what it costs.
+//! Shared code of the speech tools: the rules of the models, and prices.
 
 pub(crate) mod first_use;
 pub(crate) mod rules;

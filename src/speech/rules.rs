@@ -1,4 +1,4 @@
-//! What all speech tools share: voice, manner and price.
+//! Shared by all speech tools: voice, manner and price.
 
 use crate::api::speech::{Emotion, VoiceSetting};
 use crate::config::{Defaults, Region};
@@ -54,7 +54,7 @@ pub(crate) const LANGUAGES: &[&str] = &[
     "Afrikaans",
 ];
 
-/// Voice and manner, as the caller gives them.
+/// The voice and manner that the caller gives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner<'a> {
     pub(crate) voice_id: Option<&'a str>,
@@ -86,7 +86,7 @@ impl Manner<'_> {
         Ok((model, warnings))
     }
 
-    /// What a model cannot do of what is asked.
+    /// The first requested option that the model lacks, as the end of a sentence.
     fn lack(&self, row: &SpeechModel) -> Option<String> {
         let emotion = self.emotion.map(Emotion::word);
         let emotion = emotion.filter(|emotion| !row.emotions.iter().any(|known| known == emotion));
@@ -96,7 +96,7 @@ impl Manner<'_> {
         emotion.or_else(|| language.map(|language| format!("does not speak {language}")))
     }
 
-    /// The voice, or the default one for the text, as far as that is known; empty if voices are `mixed`.
+    /// The caller's voice, or the default voice for the text; empty if voices are `mixed`.
     pub(crate) fn voice(
         &self,
         defaults: &Defaults,
@@ -105,7 +105,7 @@ impl Manner<'_> {
         mixed: bool,
     ) -> VoiceSetting {
         let voice_id = match self.voice_id {
-            // As it was checked.
+            // Trimmed, like the id that was checked.
             Some(voice) => voice.trim(),
             None if mixed => "",
             None => match &defaults.voice_id {
@@ -150,7 +150,7 @@ impl Manner<'_> {
     }
 }
 
-/// T2A v2 > text: the pauses `<#x#>`, in seconds. Refuses one that MiniMax would refuse or read aloud.
+/// Checks the pauses `<#x#>`, in seconds (T2A v2 > text). Refuses one that MiniMax would refuse or read aloud.
 pub(crate) fn check_pauses(field: &str, text: &str) -> Result<(), ToolError> {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("<#") {
@@ -181,7 +181,7 @@ fn is_pause(text: &str) -> bool {
     shape && !is_zero
 }
 
-/// How many characters are billed for a text.
+/// The number of characters that are billed for a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Characters {
     /// By the price page (T2A): a Chinese character counts twice.
@@ -208,7 +208,7 @@ impl Characters {
         }
     }
 
-    /// Sets their price, and the highest possible one, if the price of a character is known.
+    /// Sets the estimated and the highest price, if the price of a character is known.
     pub(crate) fn price(self, cost: &mut Cost) {
         cost.estimated = cost.of(self.billed);
         cost.most = cost.of(self.most).filter(|_| self.most > self.billed);
@@ -232,7 +232,7 @@ mod tests {
     use crate::money::Money;
 
     #[test]
-    fn an_emotion_or_a_language_chooses_a_model_that_has_it_and_never_against_a_named_one() {
+    fn an_emotion_or_a_language_chooses_a_model_unless_the_caller_names_one() {
         let check = |usual: &str, named: Option<&'static str>, emotion, language| {
             let manner = Manner {
                 voice_id: None,
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_that_minimax_does_not_take_is_refused_with_the_range() {
+    fn a_pause_that_minimax_does_not_accept_is_refused_with_the_range() {
         for text in ["a<#0.01#>b", "a<#99.99#>b", "a <#1#> b <#.5#> c", "a <# b", "2 <#> 3", "a<#0.50#>b"] {
             assert!(check_pauses("text", text).is_ok(), "{text}");
         }
@@ -288,7 +288,7 @@ mod tests {
         let cost_of = |text: &str| cost("speech-2.8-hd", Some(Characters::of(text)), Currency::Usd);
         let usd = |millionths| Some(Money::from_millionths(millionths, Currency::Usd));
         assert_eq!((cost_of(&"x".repeat(1000)).estimated, cost_of("x").most), (usd(100_000), None));
-        // Kana and Hangul may be counted twice as well, so as much is set aside.
+        // Kana and Hangul may be counted twice as well, so that price is reserved.
         assert_eq!(of("かな 한글"), (5, 9));
         assert_eq!((cost_of("かな 한글").estimated, cost_of("かな 한글").most), (usd(500), usd(900)));
         assert_eq!(cost("speech-2.8-hd", None, Currency::Usd).estimated, None);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::api::chat::Protocol;
 use crate::chat::input::{ChatInput, objects};
-use crate::chat::request::{Purpose, Talk, read_messages};
+use crate::chat::request::{PreparedChat, Purpose, read_messages};
 use crate::chat::view::{ChatView, Tokens};
 use crate::chat::{normalize, pricing, request, stream};
 use crate::config::Toolset;
@@ -76,7 +76,8 @@ impl Server {
         call: RequestContext<RoleServer>,
     ) -> Result<ChatView, ToolError> {
         if input.dry_run {
-            let Talk { mut ask, mut warnings, .. } = request::talk(self, &input, Purpose::Rehearse).await?;
+            let PreparedChat { mut ask, mut warnings, .. } =
+                request::prepare(self, &input, Purpose::Rehearse).await?;
             warnings.extend(pricing::fit(self, &mut ask).await?);
             let cost = self.checkout.budget.counted("chat", pricing::ceiling(self, &ask));
             return Ok(ChatView::rehearsed(ask.model, &cost, warnings));
@@ -86,14 +87,14 @@ impl Server {
         if self.checkout.budget.is_limited()
             && input.messages.iter().flatten().any(|message| message.media.is_some())
         {
-            let mut rehearsed = request::talk(self, &input, Purpose::Rehearse).await?;
+            let mut rehearsed = request::prepare(self, &input, Purpose::Rehearse).await?;
             pricing::fit(self, &mut rehearsed.ask).await?;
             let (ask, cost) = (&rehearsed.ask, pricing::ceiling(self, &rehearsed.ask));
             self.checkout.budget.admit(&pricing::bill(ask, &pricing::last_words(ask), &cost), &call).await?;
         }
-        let mut talk = request::talk(self, &input, Purpose::Buy).await?;
-        talk.warnings.extend(pricing::fit(self, &mut talk.ask).await?);
-        stream::answer(self, talk, &call).await
+        let mut prepared = request::prepare(self, &input, Purpose::Buy).await?;
+        prepared.warnings.extend(pricing::fit(self, &mut prepared.ask).await?);
+        stream::answer(self, prepared, &call).await
     }
 
     /// Count the input tokens of a chat call before buying it. Free.
@@ -116,7 +117,7 @@ impl Server {
             conversation_id,
             ..ChatInput::default()
         };
-        let talk = request::talk(self, &input, Purpose::Count).await?;
-        stream::count(self, talk).await
+        let prepared = request::prepare(self, &input, Purpose::Count).await?;
+        stream::count(self, prepared).await
     }
 }

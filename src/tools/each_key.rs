@@ -80,14 +80,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_both_keys_have_is_there_once_and_says_no_key() {
+    fn an_id_that_both_keys_see_is_listed_once_without_a_key() {
         let both = of([Ok(vec!["a", "b", "b"]), Ok(vec!["c", "b"])]).unwrap();
         assert_eq!(both.rows, [("a", KEYS[0]), ("b", None), ("c", KEYS[1])]);
         assert!(both.warnings.is_empty());
     }
 
     #[test]
-    fn a_key_that_fails_hides_nothing_and_is_named() {
+    fn a_failing_key_is_reported_and_hides_nothing_of_the_other() {
         for (answers, setting) in [
             ([Ok(vec!["a"]), Err(ApiError::NoKey)], "MINIMAX_PLAN_KEY"),
             ([Err(ApiError::NoKey), Ok(vec!["a"])], "MINIMAX_API_KEY"),

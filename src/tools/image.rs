@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_combinations_name_the_argument_and_the_way_out() {
+    fn the_error_about_a_bad_combination_names_the_argument_and_a_fix() {
         for (arguments, parts) in [
             (json!({ "prompt": "" }), ["`prompt`", "1 to 1500"]),
             (json!({ "prompt": "x".repeat(1501) }), ["1501", "1 to 1500"]),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_model_of_the_settings_lacks_chooses_another_and_a_named_model_stays() {
+    fn an_option_that_the_default_model_lacks_chooses_another_model_but_a_named_model_is_kept() {
         let submit = |arguments: Value| {
             let input: ImageInput = serde_json::from_value(arguments).unwrap();
             input.submit(Some("image-01-live"), ModelNames::MINIMAX).map_err(|error| error.to_string())

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn to_be_listed_no_tool_makes_its_schemas_and_to_be_called_only_those_of_its_file_do() {
+    fn listing_builds_no_schema_and_a_call_builds_only_the_schemas_of_its_file() {
         let catalogue = catalogue();
         assert!(!catalogue.tools().is_empty());
         assert_eq!(catalogue.made_families(), 0);

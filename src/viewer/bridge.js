@@ -1,14 +1,14 @@
 // JSON-RPC with the host, over postMessage (MCP Apps, revision 2026-01-26).
 
 const waiting = new Map();
-// What the host may send, by method: a function of its params.
+// Handlers of the host's messages, by method.
 const receive = {};
 let lastId = 0;
 
 const post = (message) => window.parent.postMessage({ jsonrpc: "2.0", ...message }, "*");
 const notify = (method, params = {}) => post({ method, params });
 
-/** A request to the host. Rejects if the host refuses it, or does not answer in time. */
+/** Sends a request to the host. Rejects if the host refuses it or does not answer in time. */
 const ask = (method, params, patience = 60_000) => new Promise((resolve, reject) => {
   const id = ++lastId;
   const timer = setTimeout(() => settle(id, { error: { message: "no answer" } }), patience);

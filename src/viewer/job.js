@@ -49,7 +49,7 @@ const money = (amount, currency) => {
 };
 
 const costOf = ({ cost, status }) => {
-  // An estimate says nothing about a job that came to nothing.
+  // A job that failed or was cancelled may have cost nothing, so its estimate is not shown.
   const isOver = ["failed", "cancelled"].includes(status);
   const known = cost?.actual ?? (isOver ? undefined : cost?.estimated);
   if (known === undefined) return "";
@@ -74,7 +74,7 @@ const linkOf = (file) => {
   return /^https?:\/\//.test(link ?? "") ? link : undefined;
 };
 
-/** Runs what a button asks of the host, and says how it went. */
+/** The click handler of a button: does its work, and shows whether the host allowed it. */
 const act = (button, note, work, done, refused) => async () => {
   button.disabled = true;
   try {
@@ -228,7 +228,7 @@ const show = (result) => {
 
 const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 
-/** Asks for the jobs that have not ended, until all have. */
+/** Polls the open jobs until all have ended. */
 const follow = async () => {
   if (following || ended) return;
   following = true;

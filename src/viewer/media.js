@@ -1,6 +1,6 @@
 // The bytes of a file, read through the host, and the element that shows them.
 
-// The server answers whole files up to this size, and parts of larger ones.
+// The server returns complete files up to this size, and parts of larger ones.
 const WHOLE = 4 * 1024 * 1024;
 const PART = 2 * 1024 * 1024;
 // Larger files are only linked: they would go through the host and stay in memory.
@@ -16,12 +16,12 @@ const readBytes = async (uri, type) => {
   const { contents } = await ask("resources/read", { uri });
   const { blob, text, mimeType } = contents?.[0] ?? {};
   if (typeof blob === "string") return decode(blob);
-  // A text of another type says why there are no bytes.
+  // A text of another type explains why there are no bytes.
   if (typeof text !== "string" || mimeType !== type) throw new Error("no bytes");
   return new TextEncoder().encode(text);
 };
 
-/** Reads a file; `progress` hears how many bytes have come. */
+/** Reads a file, and reports the number of bytes so far to `progress`. */
 const readFile = async (file, progress) => {
   const parts = [];
   if ((file.bytes ?? 0) <= WHOLE) {
@@ -44,8 +44,8 @@ const dataUrl = (blob) => new Promise((resolve, reject) => {
 });
 
 /**
- * Shows bytes in an element. A host's content security policy may allow only `data:`, so that is the second try. Resolves
- * when the element can show them.
+ * Shows bytes in an element. A host's content security policy may allow only `data:` URLs, so they are the second try.
+ * Resolves when the element can show the bytes.
  */
 const present = (element, blob) => new Promise((resolve, reject) => {
   const address = URL.createObjectURL(blob);

@@ -17,7 +17,7 @@ pub const EXTENSION: &str = "io.modelcontextprotocol/ui";
 /// The type of pages in this extension.
 pub const MIME_TYPE: &str = "text/html;profile=mcp-app";
 
-/// The whole page: one file, which loads nothing.
+/// The whole page, in one file that loads nothing else.
 const PAGE: &str = concat!(
     include_str!("page.html"),
     include_str!("page.css"),
@@ -32,7 +32,7 @@ const PAGE: &str = concat!(
     "})();\n</script>\n</body>\n</html>\n",
 );
 
-/// In the extensions of a request: its client declared the extension when it opened its session.
+/// A mark in the extensions of a request: its client declared the extension when it opened its session.
 #[derive(Debug, Clone, Copy)]
 pub struct Declared;
 
@@ -43,13 +43,13 @@ pub fn is_declared(client: &ClientCapabilities) -> bool {
     types.is_some_and(|types| types.iter().any(|kind| kind == MIME_TYPE))
 }
 
-/// What the server says about the extension to a client that declares it.
+/// The server's settings for the extension, for a client that declares it.
 pub fn settings() -> JsonObject {
     object(json!({ "mimeTypes": [MIME_TYPE] }))
 }
 
-/// The metadata of a tool whose results the page shows. The second name is deprecated, and hosts of the first drafts read
-/// no other.
+/// The metadata of a tool whose results the page shows. The second name is deprecated, but hosts of the first drafts read
+/// only that.
 pub fn tool_meta() -> MetaObject {
     MetaObject(object(json!({ "ui": { "resourceUri": URI }, "ui/resourceUri": URI })))
 }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_one_file_without_addresses_and_makes_no_markup_of_what_it_is_given() {
+    fn the_page_is_one_file_without_addresses_and_turns_no_text_into_markup() {
         for (word, why) in [
             ("http:", "an address"),
             ("//www", "an address"),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_that_the_page_says_is_in_its_table() {
+    fn every_text_of_the_page_is_in_its_table() {
         let words: Value = serde_json::from_str(include_str!("words.json")).unwrap();
         let code = include_str!("job.js");
         let named = ["say(\"", "button(\""].into_iter().flat_map(|call| code.split(call).skip(1));

@@ -213,7 +213,7 @@ def play_all(playwright, program, browser, axe, folder, quick, pictures):
         holds(ada.page.get_by_role("navigation", name="Main").is_visible(), "the navigation")
         again = visitor(None)
         again.page.goto(link)
-        holds(again.page.get_by_text("used already").is_visible(), "the link opened twice")
+        holds(again.page.get_by_text("already used").is_visible(), "the link opened twice")
         holds(link.split("code=")[1] not in ada.page.url, "the code is still in the address")
         same(ada.page.evaluate("document.cookie"), "", "cookies that a script can read")
 

@@ -212,7 +212,7 @@ for (const era of ["legacy", "auto"]) {
       assert(text.includes(prompt) && text.includes("Cost"), text);
 
       const figure = stage.view.locator("figure").first();
-      await figure.getByRole("button", { name: "Make a video of it" }).click();
+      await figure.getByRole("button", { name: "Make a video from it" }).click();
       await figure.getByText("Sent to the chat.").waitFor();
       const [message] = (await stage.heard()).messages;
       assert.equal(message.role, "user");
@@ -378,7 +378,7 @@ check("a host that can do little, and one that refuses", false, async () => {
   assert.equal(await stage.view.getByRole("button", { name: "Download" }).count(), 0);
   await stage.view.getByRole("button", { name: "Open in browser" }).click();
   await stage.view.getByText("The host did not open the link: http").waitFor();
-  await stage.view.getByRole("button", { name: "Make a video of it" }).click();
+  await stage.view.getByRole("button", { name: "Make a video from it" }).click();
   await stage.view.getByText("The host did not allow it.").waitFor();
   await stage.show("text_to_image");
   await stage.ask("input", { prompt: "A fox" });

@@ -68,7 +68,7 @@ impl Figures {
             memory: line.trim().trim_end_matches(" kB").parse().unwrap(),
             open_files: std::fs::read_dir("/proc/self/fd").unwrap().count(),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
-            followed: server.jobs().census().0,
+            followed: server.jobs().active_counts().0,
             in_line: waiting + in_flight,
             jobs: counts[0],
             open_jobs: counts[1],
@@ -146,7 +146,7 @@ impl Guest {
 /// `cargo test --test it a_day -- --ignored --nocapture`
 #[test]
 #[ignore = "minutes: a day of the server, at two thousand times its speed"]
-fn in_a_day_nothing_piles_up_and_every_row_finds_its_end() {
+fn in_a_day_nothing_accumulates_and_every_row_ends() {
     if let Ok(url) = std::env::var(URL) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(a_day(&url));
@@ -156,7 +156,7 @@ fn in_a_day_nothing_piles_up_and_every_row_finds_its_end() {
     let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
     let ended = std::process::Command::new(std::env::current_exe().unwrap())
         .args([
-            "a_day::in_a_day_nothing_piles_up_and_every_row_finds_its_end",
+            "a_day::in_a_day_nothing_accumulates_and_every_row_ends",
             "--exact",
             "--ignored",
             "--nocapture",

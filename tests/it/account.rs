@@ -44,7 +44,7 @@ async fn facts_in_five_lines_for_each_kind_of_key() {
 }
 
 #[tokio::test]
-async fn of_two_keys_the_one_that_minimax_refuses_is_named_and_the_other_is_shown() {
+async fn a_refused_key_of_two_is_named_and_the_other_is_shown() {
     let both = World::with(quick(), &[("MINIMAX_PLAN_KEY", PLAN)]).await;
     // Both endpoints are asked with the balance's key, and then with the plan's.
     let refuse = Act::Refuse { code: 2049, message: None, retry_after: None };
@@ -59,7 +59,7 @@ async fn of_two_keys_the_one_that_minimax_refuses_is_named_and_the_other_is_show
 }
 
 #[tokio::test]
-async fn a_plan_is_told_by_its_windows() {
+async fn the_kind_of_a_plan_key_is_known_from_its_windows() {
     let world = World::with(quick(), &[("MINIMAX_API_KEY", PLAN)]).await;
     let account = world.make("check_account", json!({})).await;
     assert_eq!((&account["key_kind"], &account["region"]), (&json!("plan"), &json!("global")));
@@ -72,7 +72,7 @@ async fn a_plan_is_told_by_its_windows() {
 }
 
 #[tokio::test]
-async fn a_pay_as_you_go_key_is_told_by_its_balance() {
+async fn the_kind_of_a_pay_as_you_go_key_is_known_from_its_balance() {
     let world = World::new().await;
     let account = world.make("check_account", json!({})).await;
     assert_eq!(account["key_kind"], "pay-as-you-go");
@@ -89,7 +89,7 @@ async fn a_pay_as_you_go_key_is_told_by_its_balance() {
 }
 
 #[tokio::test]
-async fn a_host_without_a_balance_endpoint_is_no_failure() {
+async fn a_host_without_a_balance_endpoint_is_not_a_failure() {
     let world = World::with(quick(), &[("MINIMAX_API_KEY", "sk-cp-x")]).await;
     let gone =
         Act::Status { status: 404, body: "no".into(), content_type: None, headers: Default::default() };
@@ -137,7 +137,7 @@ async fn odd_answers_of_the_plan_are_read_as_far_as_they_go() {
 }
 
 #[tokio::test]
-async fn a_key_that_neither_knows_is_an_error_and_weather_is_waited_out() {
+async fn a_key_that_neither_endpoint_accepts_is_an_error_and_transient_errors_are_retried() {
     let world = World::new().await;
     let refuse = |code| Act::Refuse { code, message: None, retry_after: None };
     world.sandbox.script(vec![Rule::always("/", refuse(2049))]);

@@ -341,7 +341,7 @@ fn a_crate_that_belongs_to_a_layer_is_named_there_alone() {
 
 /// What is special about a tool is data beside the tool, so the machinery names none.
 #[test]
-fn the_machinery_knows_no_tool_by_its_name() {
+fn the_pipeline_names_no_tool() {
     let catalogue = minimax_mcp::tools::catalogue();
     for (path, lines) in ["arguments", "mcp", "result"].into_iter().flat_map(code_of) {
         for name in
@@ -354,7 +354,7 @@ fn the_machinery_knows_no_tool_by_its_name() {
 }
 
 #[test]
-fn no_binary_fraction_stands_for_money() {
+fn no_amount_of_money_is_a_binary_fraction() {
     let files: Vec<_> =
         ["src", "crates"].iter().flat_map(|folder| rust_files(&root().join(folder))).collect();
     assert!(files.len() > 200, "{} files", files.len());

@@ -1,4 +1,4 @@
-//! Every ratio on the front pages stands in the benchmarks, and follows from the values that were measured.
+//! Every ratio on the front pages is in the benchmarks, and follows from the measured values.
 
 use std::collections::BTreeSet;
 use std::fs;

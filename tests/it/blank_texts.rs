@@ -1,4 +1,4 @@
-//! A text that shows nothing is refused as an empty one is, before anything is sent.
+//! A blank text is refused like an empty one, before anything is sent.
 
 use serde_json::json;
 

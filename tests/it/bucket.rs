@@ -1,4 +1,5 @@
-//! Results and uploads in a bucket: complete or not there, never bought twice, and read wherever a file of the folder is.
+//! Results and uploads in a bucket: complete or absent, never bought twice, and accepted wherever a file in the folder
+//! is.
 
 use std::path::Path;
 use std::time::Duration;
@@ -171,7 +172,7 @@ async fn a_folder_is_refused_before_anything_is_bought() {
 
 /// The bucket fails after the purchase, in each of its ways, and the server is started again meanwhile.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_that_is_away_delays_a_result_and_loses_none() {
+async fn an_unavailable_bucket_delays_results_and_loses_none() {
     for fault in [SLOW_DOWN, Fault::Status(403, "AccessDenied"), Fault::Status(404, "NoSuchBucket")] {
         let s3 = S3::start();
         let mut world = world(&s3, quick(), &[]).await;

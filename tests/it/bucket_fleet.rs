@@ -1,4 +1,4 @@
-//! Two servers that share one bucket and one PostgreSQL, each with a disk of its own, over HTTP.
+//! Two servers that share one bucket and one PostgreSQL, each with its own disk, over HTTP.
 
 use std::sync::LazyLock;
 
@@ -32,7 +32,7 @@ fn second(tuned: &mut Config) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_server_has_made_or_received_is_at_the_other_too() {
+async fn results_and_uploads_of_one_server_are_available_at_the_other() {
     if postgres::database(std::path::Path::new("bucket")).is_none() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Results in a bucket go with their records: by age, and when a person deletes them in the gallery.
+//! Results in a bucket are removed with their records: by age, and when a person deletes them in the gallery.
 
 use std::sync::LazyLock;
 
@@ -67,7 +67,7 @@ fn a_rule_of_age_removes_the_objects_of_old_jobs_and_leaves_one_that_was_replace
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_deleted_in_the_gallery_is_deleted_in_the_bucket() {
+async fn a_file_deleted_in_the_gallery_is_deleted_in_the_bucket() {
     let served = Served::tuned(false, quick(), in_the_bucket).await;
     let image = async |prompt: &str| {
         of_job(&make(&served.base, None, "text_to_image", json!({ "prompt": prompt })).await)

@@ -1,4 +1,4 @@
-//! Texts about orders that may have been bought: none leads a model to buy the same thing twice.
+//! Texts about orders that may have been bought: none makes a model buy the same thing twice.
 
 use minimax_mcp::sandbox::{Act, Pace, Rule};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Callers who each bring their own MiniMax key.
+//! Callers who each send their own MiniMax key.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -149,7 +149,7 @@ async fn callers_with_keys_of_their_own_never_use_the_plan_of_the_server() {
 }
 
 #[tokio::test]
-async fn each_callers_requests_carry_that_callers_key_and_none_the_servers_own() {
+async fn the_requests_of_each_caller_have_its_own_key_and_never_the_server_s() {
     let place = Place::quick().await;
     let served = place.serve().await;
     for key in [ADA, BOB] {
@@ -180,7 +180,7 @@ async fn each_callers_requests_carry_that_callers_key_and_none_the_servers_own()
 }
 
 #[tokio::test]
-async fn a_request_without_a_key_can_look_and_not_buy_and_is_told_which_header_is_missing() {
+async fn a_request_without_a_key_can_read_but_not_buy_and_the_error_names_the_missing_header() {
     let place = Place::quick().await;
     let served = place.serve().await;
     let tools = answer(request(&served.base, None, "tools/list", json!({}))).await;
@@ -243,7 +243,7 @@ async fn results_that_one_key_bought_are_invisible_to_another() {
 }
 
 #[tokio::test]
-async fn a_token_and_a_key_together_say_whose_a_job_is() {
+async fn a_token_and_a_key_together_identify_the_owner_of_a_job() {
     let mut place = Place::quick().await;
     place.tokens = vec![
         TokenRow::new("ada", "token-of-ada-0123456789"),
@@ -294,7 +294,7 @@ async fn after_a_restart_the_jobs_of_a_key_sleep_until_it_is_brought_again() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_to_its_caller_and_not_to_the_operator() {
+async fn a_wrong_key_is_reported_to_its_caller_and_not_to_the_operator() {
     let options = SandboxOptions { pace: quick(), key: Some(ADA.to_owned()), ..SandboxOptions::default() };
     let place = Place::with(options, &[]).await;
     let served = place.serve().await;
@@ -314,7 +314,7 @@ async fn a_wrong_key_is_told_to_its_caller_and_not_to_the_operator() {
 }
 
 #[tokio::test]
-async fn a_server_that_pays_itself_does_not_quietly_bill_a_caller_who_brings_a_key() {
+async fn a_server_with_its_own_key_refuses_a_caller_s_key() {
     let mut place = Place::quick().await;
     place.settings.clear();
     let served = place.serve().await;
@@ -327,7 +327,7 @@ async fn a_server_that_pays_itself_does_not_quietly_bill_a_caller_who_brings_a_k
 }
 
 #[tokio::test]
-async fn a_key_that_is_refused_for_its_rate_does_not_hold_another_up() {
+async fn a_throttled_key_does_not_delay_another() {
     let place = Place::quick().await;
     let served = place.serve().await;
     let refuse = Act::Refuse { code: 1002, message: None, retry_after: Some(5) };
@@ -344,7 +344,7 @@ async fn a_key_that_is_refused_for_its_rate_does_not_hold_another_up() {
 }
 
 #[tokio::test]
-async fn a_budget_holds_for_all_keys_together_and_each_sees_what_it_has_spent_itself() {
+async fn a_budget_holds_for_all_keys_together_and_each_sees_only_its_own_spending() {
     let options = SandboxOptions { pace: quick(), ..SandboxOptions::default() };
     let place = Place::with(options, &[("MINIMAX_BUDGET_DAY", "0.005 USD")]).await;
     let served = place.serve().await;

@@ -1,4 +1,4 @@
-//! Calls and jobs that are cancelled before MiniMax has taken the order, and calls that do not wait.
+//! Calls and jobs that are cancelled before MiniMax has accepted the order, and calls that do not wait.
 
 use std::time::Duration;
 

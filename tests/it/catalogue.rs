@@ -153,7 +153,7 @@ fn every_schema_is_flat_and_without_unions() {
 }
 
 #[test]
-fn a_default_stands_in_the_description_too_because_some_clients_strip_it() {
+fn a_default_is_in_the_description_too_because_some_clients_strip_it() {
     for tool in tools::catalogue().tools() {
         for (name, property) in tool.input_schema["properties"].as_object().unwrap() {
             let Some(default) = property.get("default") else { continue };
@@ -297,7 +297,7 @@ async fn the_catalogue_costs_little_context() {
 }
 
 #[tokio::test]
-async fn groups_and_read_only_decide_what_is_listed() {
+async fn toolsets_and_read_only_decide_which_tools_are_listed() {
     let names = |settings: &'static [(&str, &str)]| async move {
         let world = World::with(crate::harness::quick(), settings).await;
         let tools = world.client.list_all_tools().await.unwrap();

@@ -1,4 +1,4 @@
-//! Chat under budgets: a short question is answered, whatever the limit is.
+//! Chat under budgets: a short question is answered under any limit.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ async fn a_limit_does_not_refuse_a_greeting_and_says_what_was_sent() {
 }
 
 #[tokio::test]
-async fn without_a_limit_nothing_is_sent_that_was_not_given_and_what_was_given_stays() {
+async fn without_a_limit_max_tokens_is_sent_only_if_the_caller_gives_it() {
     let world = World::new().await;
     for api in PROTOCOLS.into_iter().filter(|api| *api != "anthropic") {
         world.make("chat", json!({ "prompt": "hi", "api": api })).await;
@@ -41,7 +41,7 @@ async fn without_a_limit_nothing_is_sent_that_was_not_given_and_what_was_given_s
 }
 
 #[tokio::test]
-async fn what_is_left_decides_how_long_an_answer_may_be() {
+async fn the_rest_of_the_budget_decides_how_long_an_answer_may_be() {
     for (setting, amount) in [
         ("MINIMAX_BUDGET_CALL", "0.001"),
         ("MINIMAX_BUDGET_DAY", "0.001"),
@@ -60,7 +60,7 @@ async fn what_is_left_decides_how_long_an_answer_may_be() {
 }
 
 #[tokio::test]
-async fn a_refusal_names_max_tokens_and_what_is_spent_and_left() {
+async fn a_refusal_names_max_tokens_the_spending_and_the_rest() {
     let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", "0.004")]).await;
     world.make("text_to_image", json!({ "prompt": "A fox" })).await;
     let bought = world.bought();

@@ -145,13 +145,13 @@ fn a_clock_that_is_set_buys_nothing_twice_loses_nothing_and_erases_no_budget() {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 #[ignore = "needs libfaketime"]
-fn a_clock_that_is_set_beneath_the_program_does_no_more_harm() {
+fn a_clock_that_is_set_while_the_program_runs_does_no_harm() {
     in_parallel(3, SHIFTS, |shift| play(*shift, true));
 }
 
 /// The machine starts with a wrong clock, for example after its battery ran out, and NTP corrects it later.
 #[test]
-fn what_is_bought_while_the_clock_is_wrong_counts_when_it_is_right_again() {
+fn purchases_with_a_wrong_clock_count_after_it_is_corrected() {
     in_parallel(3, SHIFTS, |shift| {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -174,7 +174,7 @@ fn what_is_bought_while_the_clock_is_wrong_counts_when_it_is_right_again() {
 
 /// A queued order is not adopted while its process lives. The queue uses a monotonic clock.
 #[test]
-fn an_order_that_waits_in_line_is_not_taken_for_an_orphan_s_when_the_clock_is_set() {
+fn a_waiting_order_is_not_adopted_as_orphaned_when_the_clock_is_set() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let cell = Cell::new(&runtime);
     let clock = Clock::new(cell.dir.path(), false);

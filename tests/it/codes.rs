@@ -322,7 +322,7 @@ async fn a_code_of_the_socket_ends_the_session_and_only_a_full_queue_is_waited_o
 }
 
 #[tokio::test]
-async fn every_envelope_is_understood_on_every_road() {
+async fn every_envelope_is_read_from_every_endpoint() {
     let (stage, mut rows) = (Stage::new().await, Vec::new());
     for (http, kind, message, code, class) in ENVELOPES {
         let error = json!({ "type": kind, "message": message, "http_code": http.to_string() });
@@ -356,7 +356,7 @@ async fn every_envelope_of_the_anthropic_protocol_is_understood() {
 }
 
 #[tokio::test]
-async fn a_status_without_an_envelope_speaks_for_itself() {
+async fn a_status_without_an_envelope_decides_alone() {
     let (stage, mut rows) = (Stage::new().await, Vec::new());
     for (http, class) in BARE {
         let act = status(*http, "<html><h1>A proxy</h1></html>".to_owned());

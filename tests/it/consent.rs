@@ -1,4 +1,4 @@
-//! Consent to a price, in old and new protocol versions: nothing is bought without a person's yes.
+//! Consent to a price, in old and new protocol versions: nothing is bought without a person's consent.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -116,7 +116,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn a_yes_buys_once_and_what_is_cheap_is_not_asked_about() {
+async fn consent_buys_once_and_a_cheap_call_needs_none() {
     for era in ERAS {
         let world = world().await;
         let talk = Talk::with(&world.server, Mood::Yes, era.clone()).await;
@@ -238,7 +238,7 @@ async fn the_question_shows_what_is_bought() {
 }
 
 #[tokio::test]
-async fn without_a_yes_nothing_is_sent() {
+async fn without_consent_nothing_is_sent() {
     for era in ERAS {
         for mood in [Mood::No, Mood::Unticked, Mood::Away] {
             let world = world().await;
@@ -311,7 +311,7 @@ async fn answered(talk: &Talk, call: CallToolRequestParams, state: &str) -> Call
 }
 
 #[tokio::test]
-async fn a_note_that_was_changed_or_belongs_to_another_call_buys_nothing_and_a_yes_buys_once() {
+async fn a_forged_or_foreign_consent_buys_nothing_and_consent_buys_once() {
     let world = world().await;
     let talk = Talk::with(&world.server, Mood::Yes, ProtocolVersion::V_2026_07_28).await;
     let two = || params(json!({ "n": 2 }));
@@ -372,7 +372,7 @@ fn with_dry_run(arguments: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn where_the_first_order_is_refused_the_more_expensive_second_is_asked_about_too_and_bought_once() {
+async fn a_more_expensive_second_order_after_a_refusal_needs_its_own_consent_and_is_bought_once() {
     for era in ERAS {
         let world = world().await;
         let closed = || {

@@ -401,7 +401,7 @@ fn page() -> String {
 }
 
 #[test]
-fn the_page_is_what_the_tables_say() {
+fn the_page_equals_the_tables() {
     let fresh = page();
     if std::env::var_os("UPDATE").is_some() {
         fs::create_dir_all(path().parent().unwrap()).unwrap();

@@ -157,7 +157,7 @@ fn visible(out: &Path) -> usize {
 }
 
 #[test]
-fn of_three_programs_on_one_folder_one_dies_and_the_others_finish_its_jobs() {
+fn two_programs_finish_the_jobs_of_a_third_that_dies() {
     let pace = Pace { polls: 2, seconds: 4.0, ..quick() };
     let said = runs(&Plan { jobs: 12, deaths: 1, life: Duration::from_millis(300), pace });
     eprintln!("{said}");
@@ -167,7 +167,7 @@ fn of_three_programs_on_one_folder_one_dies_and_the_others_finish_its_jobs() {
 /// `cargo test --test it crash_several -- --ignored --nocapture`
 #[test]
 #[ignore = "minutes: two hundred jobs and ten deaths"]
-fn of_three_programs_on_one_folder_one_dies_again_and_again_and_two_hundred_jobs_are_done_once() {
+fn while_one_of_three_programs_dies_again_and_again_two_hundred_jobs_are_done_once() {
     let pace = Pace { polls: 3, seconds: 12.0, ..quick() };
     let said = runs(&Plan { jobs: 200, deaths: 10, life: Duration::from_secs(1), pace });
     eprintln!("{said}");

@@ -179,7 +179,7 @@ mod unix {
     }
 
     #[test]
-    fn whatever_the_umask_everything_in_the_data_folder_is_for_its_owner_alone() {
+    fn with_any_umask_the_data_folder_is_private_to_its_owner() {
         for umask in ["000", "022", "277"] {
             let Some(stage) = Stage::with_file() else { return };
             let mut program = Victim::start(by_shell(&stage, &format!("umask {umask}"))).ready();
@@ -192,7 +192,7 @@ mod unix {
     }
 
     #[test]
-    fn copies_that_a_repair_leaves_are_for_their_owner_alone_as_well() {
+    fn copies_that_a_recovery_leaves_are_private_to_their_owner() {
         let Some(stage) = Stage::with_file() else { return };
         let mut program = stage.program();
         program.call("text_to_image", image("A fox"));
@@ -206,7 +206,7 @@ mod unix {
     }
 
     #[test]
-    fn a_folder_that_others_could_read_is_mended_and_the_log_says_so_once() {
+    fn a_folder_that_others_could_read_is_made_private_and_logged_once() {
         let stage = Stage::new();
         let mut program = stage.program();
         program.call("text_to_image", image("A fox"));
@@ -290,7 +290,7 @@ mod unix {
     }
 
     #[test]
-    fn readyz_says_what_is_wrong_with_the_records_and_names_nothing_of_the_machine() {
+    fn readyz_reports_a_problem_of_the_records_without_details_of_the_machine() {
         let Some(stage) = Stage::with_file() else { return };
         // No file may grow beyond 2 MiB, as if the disk were full. The limit is in blocks of 512 bytes.
         let limited = by_shell(&stage, "trap '' XFSZ; ulimit -f 4096");

@@ -99,7 +99,7 @@ async fn a_download_is_resumed_with_another_link_to_the_same_file() {
 }
 
 #[tokio::test]
-async fn on_any_doubt_it_is_fetched_again_and_two_files_never_become_one() {
+async fn in_doubt_a_file_is_fetched_again_and_two_files_are_never_joined() {
     let (old, new) = (Film::new(2 * MIB), Film { seed: 9, ..Film::new(2 * MIB) });
     let longer = Film { seed: 9, ..Film::new(2 * MIB + 1) };
     let changed = "ETag: \"two\"\r\n";
@@ -125,7 +125,7 @@ async fn on_any_doubt_it_is_fetched_again_and_two_files_never_become_one() {
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_tell_versions_apart_is_never_asked_for_a_part() {
+async fn a_host_without_validators_is_never_asked_for_a_range() {
     let film = Film::new(2 * MIB);
     for tag in ["", "ETag: W/\"one\"\r\n", "ETag: \"one\"\r\nAccept-Ranges: none\r\n"] {
         let here = Here::new();
@@ -152,7 +152,7 @@ async fn a_download_whose_link_expires_resumes_with_a_new_link() {
 }
 
 #[tokio::test]
-async fn what_is_whole_but_has_no_name_yet_is_not_fetched_again() {
+async fn a_complete_partial_file_is_not_fetched_again() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let host = Host::with(vec![Reply::with(film)]).await;
     // The partial file is complete, as if the folder had vanished just before the rename.
@@ -164,7 +164,7 @@ async fn what_is_whole_but_has_no_name_yet_is_not_fetched_again() {
 }
 
 #[tokio::test]
-async fn a_body_that_ends_early_is_noticed_however_its_end_is_told() {
+async fn a_body_that_ends_early_is_noticed_with_every_kind_of_length() {
     let film = Film::new(MIB);
     for frame in [Frame::Length, Frame::Chunked, Frame::Bare] {
         let here = Here::new();
@@ -183,7 +183,7 @@ async fn a_body_that_ends_early_is_noticed_however_its_end_is_told() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_store_with_status_200_is_no_video() {
+async fn an_error_of_the_object_store_with_status_200_is_not_a_video() {
     let here = Here::new();
     let host = Host::with(vec![Reply { status: 200, ..Reply::status(200) }]).await;
     let problem = here.fetch(&host.link("a")).await.unwrap_err();
@@ -192,7 +192,7 @@ async fn an_error_of_the_store_with_status_200_is_no_video() {
 }
 
 #[tokio::test]
-async fn an_error_page_in_the_place_of_the_rest_spoils_nothing() {
+async fn an_error_page_instead_of_the_rest_damages_nothing() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let host =
         Host::with(vec![cut(film, MIB / 2), Reply::status(200), cut(film, MIB), Reply::with(film)]).await;
@@ -233,7 +233,7 @@ async fn the_broken_download_of_an_archive_is_resumed_too() {
 }
 
 #[tokio::test]
-async fn two_that_fetch_the_same_at_once_do_not_write_into_one_file() {
+async fn two_concurrent_downloads_of_one_result_do_not_write_into_one_file() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let slow = Reply { pause: Duration::from_millis(50), ..Reply::with(film) };
     let host = Host::with(vec![slow, Reply::with(film)]).await;
@@ -244,7 +244,7 @@ async fn two_that_fetch_the_same_at_once_do_not_write_into_one_file() {
 }
 
 #[tokio::test]
-async fn a_folder_that_goes_in_mid_download_is_told_and_the_next_try_makes_it_again() {
+async fn a_folder_that_is_removed_during_a_download_is_reported_and_the_next_try_creates_it() {
     let (here, film) = (Here::new(), Film::new(MIB));
     let slow = Reply { pause: Duration::from_millis(40), ..Reply::with(film) };
     let host = Host::with(vec![slow, Reply::with(film)]).await;
@@ -264,7 +264,7 @@ async fn a_folder_that_goes_in_mid_download_is_told_and_the_next_try_makes_it_ag
 }
 
 #[tokio::test]
-async fn what_was_not_resumed_for_a_day_is_removed() {
+async fn a_partial_file_that_was_not_resumed_for_a_day_is_removed() {
     let (here, film) = (Here::new(), Film::new(2 * MIB));
     let host = Host::with(vec![cut(film, 700_000)]).await;
     here.fetch(&host.link("a")).await.unwrap_err();

@@ -1,5 +1,5 @@
-//! Every rule that joins two parameters is said in the description of one of them, and every value that only some models
-//! take names those models. The rules are not listed here: calls find them, so one that is added is seen.
+//! Every rule about two parameters is in the description of one of them, and every value that only some models take
+//! names those models. The rules are not listed here: calls find them, so a new one is found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -152,7 +152,7 @@ fn unsaid(joints: &BTreeSet<Joint>, catalogue: &BTreeMap<String, Words>) -> Vec<
 }
 
 #[tokio::test]
-async fn every_rule_that_joins_parameters_is_said_in_the_description_of_one() {
+async fn every_rule_about_two_parameters_is_in_the_description_of_one() {
     let (joints, mut catalogue) = (joints().await, catalogue());
     let missing = unsaid(&joints, &catalogue);
     assert!(missing.is_empty(), "{} of {} rules:\n{}", missing.len(), joints.len(), missing.join("\n"));
@@ -408,7 +408,7 @@ async fn joined_pairs() -> BTreeSet<[Joint; 2]> {
 
 /// The table of rules is made by hand, and may lack one. This finds the rules by trial.
 #[tokio::test]
-async fn every_pair_of_arguments_that_is_not_accepted_as_its_parts_are_is_said() {
+async fn every_refused_pair_of_accepted_arguments_is_described() {
     let (joints, catalogue) = (joined_pairs().await, catalogue());
     // Where each names the models or protocols that take it, a call with both needs one that takes both.
     let names_models = |joint: &Joint| {

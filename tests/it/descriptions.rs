@@ -1,5 +1,5 @@
-//! What a model reads of the catalogue stands on its own: defaults by full ids, costs, tools that are confused, and no
-//! description is a riddle. `described_rules` covers the rules that join parameters.
+//! The descriptions of the catalogue are complete by themselves: they have full ids and costs, distinguish similar
+//! tools, and no description is a riddle. `described_rules` covers the rules about several parameters.
 
 use std::collections::BTreeMap;
 
@@ -86,9 +86,8 @@ fn every_price_in_a_description_is_that_of_the_tables() {
 }
 
 #[test]
-fn the_default_voices_are_as_their_description_says() {
-    let voices: Value =
-        serde_json::from_str(include_str!("../../crates/platform/src/facts/voices.json")).unwrap();
+fn the_default_voices_match_their_description() {
+    let voices: Value = serde_json::from_str(include_str!("../../crates/platform/src/facts/voices.json")).unwrap();
     let defaults = voices["default_voices"].as_object().unwrap();
     let is_a_woman = |id: &&Value| {
         let row = voices["system"].as_array().unwrap().iter().find(|row| row[0] == **id).unwrap();

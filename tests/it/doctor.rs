@@ -57,7 +57,7 @@ fn found(report: &Value, check: &str, status: &str, text: &str, fix: &str) {
 }
 
 #[test]
-fn a_good_setup_has_nothing_wrong_and_leaves_nothing_behind() {
+fn the_doctor_finds_nothing_wrong_in_a_good_setup_and_leaves_nothing_behind() {
     on_stage(|stage| {
         let (good, report) = doctor(stage, &[]);
         assert!(good && report["protocol"].as_str().unwrap() >= "2026-07-28", "{report:#}");
@@ -77,7 +77,7 @@ fn a_good_setup_has_nothing_wrong_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_missing_and_an_unfilled_key_are_told_apart_and_a_quoted_one_works() {
+fn a_missing_and_an_unfilled_key_are_distinguished_and_a_quoted_one_works() {
     on_stage(|stage| {
         let (good, report) = doctor(stage, &[("MINIMAX_API_KEY", "")]);
         assert!(!good);
@@ -95,7 +95,7 @@ fn a_missing_and_an_unfilled_key_are_told_apart_and_a_quoted_one_works() {
 }
 
 #[test]
-fn a_refused_key_an_empty_balance_and_a_used_up_plan_are_told_with_their_codes() {
+fn a_refused_key_an_empty_balance_and_a_used_up_plan_are_reported_with_their_codes() {
     on_stage(|stage| {
         let (_, report) = doctor(stage, &[("MINIMAX_API_KEY", "sandbox-2049")]);
         found(&report, "region", "wrong", "2049", "");
@@ -225,7 +225,7 @@ fn records_are_counted_and_damaged_or_newer_ones_are_named() {
 }
 
 #[test]
-fn without_a_network_or_behind_a_proxy_that_refuses_the_cause_is_told_in_time() {
+fn without_a_network_or_behind_a_refusing_proxy_the_cause_is_reported_in_time() {
     on_stage(|stage| {
         let start = Instant::now();
         let (_, report) = doctor(stage, &[("MINIMAX_API_HOST", "https://minimax.invalid")]);
@@ -247,7 +247,7 @@ fn without_a_network_or_behind_a_proxy_that_refuses_the_cause_is_told_in_time() 
 }
 
 #[test]
-fn a_clock_that_is_off_is_told_by_the_host_s_date() {
+fn a_wrong_clock_is_detected_by_the_host_s_date() {
     on_stage(|stage| {
         let body = r#"{"object":"list","data":[]}"#;
         let host = answering(&format!(

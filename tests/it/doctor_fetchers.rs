@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::home::Home;
 
 #[test]
-fn the_doctor_starts_what_npx_and_uvx_start_and_says_what_they_still_fetch() {
+fn the_doctor_starts_entries_of_npx_and_uvx_and_reports_what_they_still_fetch() {
     use std::os::unix::fs::PermissionsExt as _;
 
     for (fetcher, args) in

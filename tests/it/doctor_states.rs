@@ -1,5 +1,5 @@
-//! Broken states, one after another: the first line of `minimax-mcp doctor` that is not `ok` names the cause and what
-//! mends it, for a person and as JSON, in English and Chinese.
+//! Broken states, one after another: the first line of `minimax-mcp doctor` that is not `ok` names the cause and the
+//! fix, for a person and as JSON, in English and Chinese.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -342,7 +342,7 @@ fn claude_code_s_entries_of_projects_count_and_are_compared_over_scopes() {
 }
 
 #[test]
-fn what_a_file_of_the_project_names_is_started_only_if_it_is_this_program() {
+fn a_program_in_a_project_s_file_is_started_only_if_it_is_this_one() {
     on_stage(|stage| {
         let machine = Machine::new(stage);
         let marker = machine.path("was-started");
@@ -447,7 +447,7 @@ fn a_program_with_another_name_is_this_server_in_the_entry_that_it_wrote() {
 }
 
 #[test]
-fn a_stored_key_that_is_not_used_is_mended_by_login() {
+fn a_stored_key_that_is_not_used_is_fixed_by_login() {
     on_stage(|stage| {
         let mut machine = Machine::new(stage);
         machine.set("MINIMAX_API_KEY", "");

@@ -1,4 +1,4 @@
-//! Everything that could hang or look finished has an end, and the end says what came of it.
+//! Everything that could hang or look finished has an end, and the end reports the outcome.
 
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ async fn a_file_that_is_late_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_result_whose_link_is_dead_is_no_success() {
+async fn a_result_whose_link_is_dead_is_not_a_success() {
     for code in [401, 403, 404, 410] {
         let world = World::new().await;
         world.sandbox.script(vec![Rule::always("/cdn/", status(code))]);
@@ -120,7 +120,7 @@ async fn a_result_whose_link_is_dead_is_no_success() {
 }
 
 #[tokio::test]
-async fn a_state_that_this_version_does_not_know_is_said_and_waited_for() {
+async fn an_unknown_state_is_reported_and_polled() {
     let ok = json!({ "status_code": 0 });
     let long = "A sentence of a long story. ".repeat(500);
     for (tool, arguments, path, body) in [
@@ -188,7 +188,7 @@ async fn a_state_that_minimax_documents_has_no_note_and_a_long_one_is_cut() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_empty_or_cut_is_no_success() {
+async fn a_link_that_is_empty_or_cut_is_not_a_success() {
     let image = |links: Value| {
         json!({ "data": { "image_urls": links }, "metadata": { "failed_count": 0, "success_count": 2 },
             "base_resp": { "status_code": 0 }, "id": "trace-1" })
@@ -280,7 +280,7 @@ async fn a_code_of_minimax_counts_in_whatever_form_it_is_written() {
 }
 
 #[tokio::test]
-async fn a_poll_that_the_key_is_refused_for_says_to_fix_the_key_and_keeps_the_job() {
+async fn a_poll_with_a_refused_key_asks_for_a_new_key_and_keeps_the_job() {
     for code in [1004, 2049, 1008] {
         let world = World::new().await;
         let refuse = Act::Refuse { code, message: None, retry_after: None };
@@ -318,7 +318,7 @@ fn sounds() -> [(&'static str, &'static str, Value); 2] {
 }
 
 #[tokio::test]
-async fn a_sound_that_minimax_calls_unfinished_is_partial_and_says_so() {
+async fn audio_that_minimax_calls_unfinished_is_partial() {
     let world = World::new().await;
     for (tool, path, arguments) in sounds() {
         let whole = world.make(tool, arguments.clone()).await;
@@ -341,7 +341,7 @@ async fn a_sound_that_minimax_calls_unfinished_is_partial_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_sound_in_broken_hex_is_no_result() {
+async fn audio_in_broken_hex_is_not_a_result() {
     let world = World::new().await;
     for (tool, path, arguments) in sounds() {
         for hex in ["49443", "4944zz33", "no hex"] {

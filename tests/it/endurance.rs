@@ -24,7 +24,7 @@ fn memory(program: &Program) -> Option<u64> {
 }
 
 #[test]
-fn of_eight_programs_that_start_at_once_on_a_fresh_folder_none_buys_beyond_the_budget() {
+fn eight_programs_that_start_at_once_on_a_new_folder_stay_within_the_budget() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let cell = Cell::new(&runtime);
     let (all, budget) = (Barrier::new(8), [("MINIMAX_BUDGET_DAY", "0.0105")]);
@@ -56,7 +56,7 @@ fn of_eight_programs_that_start_at_once_on_a_fresh_folder_none_buys_beyond_the_b
 
 /// Requests to this machine must not go through a proxy, which would see the key.
 #[test]
-fn no_proxy_gets_what_is_for_this_machine() {
+fn no_proxy_gets_requests_to_this_machine() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = format!("http://{}", listener.local_addr().unwrap());
     let came = Arc::new(AtomicUsize::new(0));
@@ -79,7 +79,7 @@ fn no_proxy_gets_what_is_for_this_machine() {
 }
 
 #[test]
-fn any_number_of_cancellations_and_notes_about_nothing_leaves_nothing() {
+fn any_number_of_stray_notifications_leaves_nothing_behind() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let cell = Cell::new(&runtime);
     let mut program = Program::of({

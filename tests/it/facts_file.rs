@@ -81,7 +81,7 @@ async fn new_models_prices_and_codes_need_no_release() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_is_said_by_each_call_and_nothing_is_sent() {
+async fn an_unusable_facts_file_is_reported_by_each_call_and_nothing_is_sent() {
     for (content, parts) in [
         (None, ["MINIMAX_FACTS_FILE", "cannot be read"]),
         (Some("{ not json"), ["MINIMAX_FACTS_FILE", "is not JSON"]),

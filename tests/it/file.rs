@@ -24,7 +24,7 @@ async fn upload(world: &World, name: &str, bytes: &[u8], purpose: &str) -> Value
 }
 
 #[tokio::test]
-async fn an_upload_says_where_it_is_and_what_takes_it() {
+async fn the_result_of_an_upload_has_its_id_and_the_tools_that_accept_it() {
     let world = World::new().await;
     // The extension is wrong, and MiniMax takes the type from it, so the server corrects it.
     let info = upload(&world, "me.mp3", &wav(11), "voice_clone").await;
@@ -61,7 +61,7 @@ async fn every_form_of_a_media_input_can_be_uploaded() {
 }
 
 #[tokio::test]
-async fn what_does_not_suit_its_purpose_is_not_sent() {
+async fn a_file_that_does_not_suit_its_purpose_is_not_sent() {
     let world = World::new().await;
     let text = put(&world, "notes.md", b"some words");
     let long = put(&world, "long.txt", "\u{e9}".repeat(1_000_000).as_bytes());
@@ -126,7 +126,7 @@ async fn lists_are_merged_filtered_and_paged_on_our_side() {
 }
 
 #[tokio::test]
-async fn a_purpose_that_minimax_does_not_list_is_left_out_and_said() {
+async fn a_purpose_that_minimax_does_not_list_is_omitted_and_reported() {
     let world = World::new().await;
     upload(&world, "a.txt", b"words", "t2a_async_input").await;
     let refuse = Act::Refuse { code: 2013, message: None, retry_after: None };
@@ -162,7 +162,7 @@ async fn video(world: &World) -> Value {
 }
 
 #[tokio::test]
-async fn a_file_comes_home_by_its_link_or_without_one() {
+async fn a_file_is_downloaded_with_or_without_a_link() {
     let world = World::new().await;
     let uploaded = upload(&world, "words.txt", b"some words", "t2a_async_input").await;
     let file = world.make("download_file", json!({ "file_id": uploaded["file_id"] })).await;
@@ -189,7 +189,7 @@ async fn a_file_comes_home_by_its_link_or_without_one() {
 }
 
 #[tokio::test]
-async fn downloads_that_cannot_be_say_why_and_leave_nothing() {
+async fn failed_downloads_give_the_reason_and_leave_nothing() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }
@@ -243,7 +243,7 @@ async fn a_refusal_in_the_place_of_a_file_is_not_saved_as_one() {
 }
 
 #[tokio::test]
-async fn a_file_is_deleted_with_its_purpose_looked_up_when_it_is_left_out() {
+async fn a_file_is_deleted_and_an_omitted_purpose_is_looked_up() {
     let world = World::new().await;
     let first = upload(&world, "a.txt", b"words", "t2a_async_input").await;
     let second = upload(&world, "b.txt", b"words", "t2a_async_input").await;
@@ -272,7 +272,7 @@ async fn a_file_that_minimax_deletes_by_itself_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn without_a_key_nothing_is_asked() {
+async fn without_a_key_nothing_is_sent() {
     let world = World::with(crate::harness::quick(), &[("MINIMAX_API_KEY", "")]).await;
     for (tool, arguments) in [
         ("list_files", json!({})),

@@ -275,7 +275,7 @@ fn migrations_that_start_at_once_run_once_and_a_newer_database_is_refused() {
 }
 
 #[test]
-fn a_database_that_cannot_be_used_buys_nothing_and_its_password_is_never_said() {
+fn with_an_unusable_database_nothing_is_bought_and_its_password_is_never_shown() {
     let Some(fleet) = Fleet::new(quick()) else { return };
     let at = fleet.url.split('@').nth(1).unwrap().rsplit_once('/').unwrap().0;
     for (url, words) in [
@@ -298,7 +298,7 @@ fn a_database_that_cannot_be_used_buys_nothing_and_its_password_is_never_said() 
 }
 
 #[test]
-fn the_records_of_a_folder_are_copied_once_and_go_on_at_every_server() {
+fn the_records_of_a_folder_are_copied_once_and_continue_at_every_server() {
     let Some(fleet) = Fleet::new(Pace { polls: 3, seconds: 3.0, ..quick() }) else { return };
     let alone = |settings: &[(&str, &str)]| {
         let data = fleet.dir.path().join("alone").display().to_string();
@@ -352,7 +352,7 @@ fn servers_that_remove_old_rows_at_the_same_time_count_them_once() {
 }
 
 #[test]
-fn the_end_of_a_job_is_told_once_and_later_it_goes_with_its_file_and_keeps_its_key() {
+fn a_job_is_announced_once_and_its_removal_takes_its_file_and_keeps_its_key() {
     let Some(fleet) = Fleet::new(quick()) else { return };
     let receiver = Receiver::start(&[]);
     for (number, rule) in [("MINIMAX_KEEP_DAYS", "30"), ("MINIMAX_KEEP_BYTES", "1MB")].into_iter().enumerate()
@@ -388,7 +388,7 @@ fn the_end_of_a_job_is_told_once_and_later_it_goes_with_its_file_and_keeps_its_k
 
 /// Questions that are asked every few seconds use an index, whatever the number of rows.
 #[test]
-fn what_is_asked_often_reads_no_whole_table() {
+fn frequent_queries_read_no_whole_table() {
     let Some(fleet) = Fleet::new(quick()) else { return };
     assert!(migrate(fleet.dir.path(), &fleet.url).0);
     fleet.run("INSERT INTO jobs SELECT 'j' || n, 'local', 'acc', 'image', 'succeeded', 0, 't' || n, NULL, '', '{}', 'x', 0, n, n

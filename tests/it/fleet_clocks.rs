@@ -1,4 +1,4 @@
-//! A server of a fleet whose clock is wrong: leases, budgets and records follow the clock of the database.
+//! A server of a fleet with a wrong clock: leases, budgets and records follow the clock of the database.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Servers whose heartbeat is late although they live: others must not call their orders `unknown`.
+//! Live servers whose heartbeat is late: others must not call their orders `unknown`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -52,7 +52,7 @@ fn paid_once(fleet: &Fleet, number: usize) {
 
 /// Every connection of the server is taken by purchases that wait for a lock, for longer than a lease.
 #[test]
-fn a_server_whose_connections_are_all_taken_goes_on_saying_that_it_lives() {
+fn a_server_whose_connections_are_all_in_use_continues_its_heartbeat() {
     let Some(fleet) = Fleet::new(quick()) else { return };
     let [mut first, mut second] = ["a", "b"].map(|name| fleet.replica(name, &[]));
     second.call("list_jobs", json!({}));
@@ -150,7 +150,7 @@ const CALLED_UNKNOWN: &str = "UPDATE jobs SET status = 'unknown', is_open = 0, l
 
 /// The answer comes after another server has called the job `unknown`.
 #[test]
-fn what_the_sender_of_an_order_learns_replaces_unknown() {
+fn the_sender_s_outcome_of_an_order_replaces_unknown() {
     for (what, act, status) in [
         ("made", Act::Hold, "succeeded"),
         ("refused", Act::Refuse { code: 1026, message: None, retry_after: None }, "failed"),
@@ -180,7 +180,7 @@ fn what_the_sender_of_an_order_learns_replaces_unknown() {
 /// The server stands still between the record that the request leaves and the request, for longer than a lease. Meanwhile
 /// another one calls the job `unknown`.
 #[test]
-fn a_request_whose_job_was_called_unknown_before_it_left_does_not_leave() {
+fn a_request_whose_job_became_unknown_before_it_was_sent_is_not_sent() {
     let Some(fleet) = Fleet::new(quick()) else { return };
     let go = fleet.dir.path().join("go");
     let point = format!("post.before#1@{}", go.display());

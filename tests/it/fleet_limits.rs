@@ -105,7 +105,7 @@ fn a_limit_of_all_servers_holds_behind_a_pooler() {
 }
 
 #[test]
-fn a_refusal_of_one_server_holds_back_the_others() {
+fn a_refusal_of_one_server_slows_the_others() {
     let Some(fleet) = Fleet::new(quick()) else { return };
     let limit = json!({ "group": "image", "count": 1000, "seconds": 60, "in_flight": 10 });
     let mut servers = servers(&fleet, &fleet.url, &limit);

@@ -1,4 +1,4 @@
-//! Three servers over HTTP with one PostgreSQL, each with a data folder of its own: any request may go to any of them.
+//! Three servers over HTTP with one PostgreSQL, each with its own data folder: any request may go to any of them.
 
 #[cfg(unix)]
 use std::path::PathBuf;

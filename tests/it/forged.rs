@@ -1,4 +1,4 @@
-//! Forged files in folders that tools and other programs can write. None of them is trusted, whatever its name.
+//! Forged files in folders that tools and other programs can write. None of them is trusted, under any name.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -71,7 +71,7 @@ fn host(text: &str) -> String {
 }
 
 #[test]
-fn a_budget_is_not_given_back_by_a_file_that_says_so() {
+fn a_forged_file_does_not_release_money() {
     let stage = Stage::new();
     let budget = [("MINIMAX_BUDGET_DAY", "0.01")];
     let mut program = stage.cell.program(&budget).ready();
@@ -153,7 +153,7 @@ fn leave_a_line(stage: &Stage) {
 
 /// A spooled line counts only unchanged, and only for the database that it belongs to.
 #[test]
-fn a_spooled_line_that_was_changed_or_belongs_to_other_records_is_left_aside() {
+fn a_spooled_line_that_was_changed_or_belongs_to_other_records_is_ignored() {
     let stage = stage();
     leave_a_line(&stage);
     let file = spooled(&stage.cell.data()).pop().unwrap();
@@ -239,7 +239,7 @@ fn a_file_of_an_earlier_version_counts_only_where_no_tool_can_write() {
 /// Updates that the program itself spooled to the output folder still count.
 #[cfg(unix)]
 #[test]
-fn the_spool_is_for_its_owner_alone_and_no_link_takes_its_place() {
+fn the_spool_is_private_to_its_owner_and_a_link_cannot_replace_it() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let stage = stage();

@@ -146,7 +146,7 @@ fn masked(line: &str) -> String {
 }
 
 #[test]
-fn the_picture_of_the_demo_shows_what_the_demo_prints() {
+fn the_picture_of_the_demo_equals_its_output() {
     let home = tempfile::tempdir().unwrap();
     let home = dunce::canonicalize(home.path()).unwrap();
     let mut demo = Command::new(env!("CARGO_BIN_EXE_minimax-mcp"));

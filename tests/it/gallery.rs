@@ -1,4 +1,4 @@
-//! The gallery over plain HTTP: who sees what, what pages say, and what browsers are told.
+//! The gallery over plain HTTP: access, the content of pages, and the headers for browsers.
 
 pub mod world;
 
@@ -39,7 +39,7 @@ async fn without_a_login_nothing_is_shown() {
 }
 
 #[tokio::test]
-async fn a_token_logs_in_and_the_session_sees_its_own_jobs_alone() {
+async fn a_token_logs_in_and_the_session_sees_only_its_own_jobs() {
     let served = Served::guarded().await;
     let base = &served.base;
     let ada = Visitor::with_token(base, ADA).await;
@@ -374,7 +374,7 @@ async fn a_page_speaks_the_language_of_its_reader() {
 }
 
 #[tokio::test]
-async fn a_conversation_is_shown_as_text_to_its_owner_alone() {
+async fn a_conversation_is_shown_as_text_and_only_to_its_owner() {
     let served = Served::guarded().await;
     let order = json!({ "messages": [{ "role": "user", "content": "<script>alert(1)</script>" }] });
     let answer = crate::http::call(&served.base, Some(ADA), "chat", order).await;

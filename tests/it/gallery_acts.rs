@@ -1,4 +1,4 @@
-//! What is done in the gallery: making again, deleting, downloading many, and what money it shows.
+//! Actions in the gallery: repeating a job, deleting, downloading several files, and the page about money.
 
 use minimax_mcp::money::{Currency, Decimal, Money};
 use minimax_mcp::sandbox::Pace;
@@ -38,7 +38,7 @@ fn paid(served: &Served) -> usize {
 }
 
 #[tokio::test]
-async fn making_again_shows_the_price_first_and_buys_once() {
+async fn repeating_a_job_shows_the_price_first_and_buys_once() {
     let served = Served::open().await;
     let order = json!({ "prompt": "A fox & a <hen>", "aspect_ratio": "16:9", "n": 2 });
     let job = of_job(&make(&served.base, None, "text_to_image", order).await);
@@ -78,7 +78,7 @@ async fn making_again_shows_the_price_first_and_buys_once() {
 }
 
 #[tokio::test]
-async fn what_was_typed_stays_in_the_form_when_it_is_wrong_or_changed_again() {
+async fn a_form_keeps_its_values_after_an_error_and_when_it_is_changed() {
     let served = Served::open().await;
     make(&served.base, None, "text_to_image", json!({ "prompt": "x" })).await;
     let visitor = Visitor::without_token(&served.base).await;
@@ -300,7 +300,7 @@ async fn a_read_only_server_shows_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn many_files_come_as_one_zip_of_the_visitor_s_own() {
+async fn a_zip_contains_only_the_visitor_s_own_files() {
     let served = Served::guarded().await;
     let base = &served.base;
     let first = make(base, Some(ADA), "text_to_image", json!({ "prompt": "x", "n": 2 })).await;

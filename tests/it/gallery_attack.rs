@@ -1,4 +1,4 @@
-//! The gallery under attack: tokens that are guessed, names that lead elsewhere, methods and hosts that no page uses.
+//! The gallery under attack: guessed tokens, names of foreign files, and methods and hosts that no page uses.
 
 use std::fs;
 
@@ -70,7 +70,7 @@ async fn behind_a_proxy_each_client_has_its_own_bound() {
 }
 
 #[tokio::test]
-async fn no_name_or_id_leads_out_of_the_visitor_s_own_files() {
+async fn no_name_or_id_reaches_files_of_another_visitor() {
     let served = Served::guarded().await;
     let base = &served.base;
     fs::write(served.dir.path().join("secret.jpg"), "hunter2").unwrap();
@@ -238,7 +238,7 @@ async fn other_methods_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_cookie_counts_at_its_own_server_alone_and_once() {
+async fn a_cookie_is_valid_only_at_its_own_server_and_only_once_in_a_request() {
     let served = Served::guarded().await;
     let other = served.neighbour(true).await;
     let login = Visitor::log_in(&served.base, ADA).await;

@@ -62,7 +62,7 @@ async fn the_command_prints_a_link_that_opens_the_owner_s_gallery_once_and_serve
 }
 
 #[test]
-fn a_port_that_is_taken_is_said_with_the_option() {
+fn a_port_in_use_is_reported_with_the_option() {
     let home = Home::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -1,4 +1,4 @@
-//! The small pictures of the gallery: images, frames of videos and waveforms of sounds, each made once.
+//! The thumbnails of the gallery: images, frames of videos and waveforms of audio, each made once.
 
 use std::path::PathBuf;
 
@@ -57,7 +57,7 @@ async fn a_video_has_a_frame_and_a_sound_a_waveform_in_the_list() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_drawn_leaves_the_page_as_it_is_and_is_tried_once() {
+async fn a_file_without_a_thumbnail_leaves_the_page_unchanged_and_is_tried_once() {
     let served = Served::guarded().await;
     let base = &served.base;
     let order = json!({ "prompt": "A fox", "model": "MiniMax-H3", "wait_seconds": 60 });

@@ -1,4 +1,4 @@
-//! What the gallery reads of the records: jobs in every order, and the names to filter by, each from an index.
+//! The gallery's queries: jobs in every order, and the names to filter by, each from an index.
 
 use std::path::Path;
 
@@ -54,7 +54,7 @@ async fn are_sorted(store: &Store) {
 }
 
 #[tokio::test]
-async fn jobs_are_sorted_by_price_length_and_size_and_every_page_goes_on_where_the_last_has_ended() {
+async fn jobs_are_sorted_by_price_length_and_size_and_each_page_continues_the_last() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
     for body in jobs() {

@@ -1,4 +1,4 @@
-//! An API host that is neither MiniMax's own nor the sandbox: a gateway, also on this machine.
+//! An API host that is neither MiniMax's own nor the sandbox: a gateway, which may be on this machine.
 
 use std::sync::{Arc, Mutex};
 
@@ -116,7 +116,7 @@ fn message() -> Value {
 }
 
 #[tokio::test]
-async fn what_a_gateway_does_not_have_is_said_in_words_and_is_no_bug() {
+async fn a_missing_endpoint_of_a_gateway_is_explained_and_not_called_a_bug() {
     let gateway = Gateway::start(|_, _| None).await;
     let world = gateway.world().await;
     for (tool, arguments, path) in [
@@ -267,7 +267,7 @@ async fn an_image_is_looked_at_by_the_model_of_the_settings() {
 }
 
 #[tokio::test]
-async fn the_sandbox_is_no_gateway() {
+async fn the_sandbox_is_not_a_gateway() {
     let world = World::new().await;
     let view = world.make("chat", json!({ "prompt": "x", "api": "anthropic" })).await;
     assert!(view["text"].is_string());

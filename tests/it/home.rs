@@ -1,4 +1,4 @@
-//! The real program in a home folder of its own, for tests of `setup`, `login` and `doctor`.
+//! The real program in its own home folder, for tests of `setup`, `login` and `doctor`.
 
 use std::collections::BTreeMap;
 use std::fs;

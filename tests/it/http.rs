@@ -128,7 +128,7 @@ pub fn ping() -> Value {
 }
 
 #[tokio::test]
-async fn a_name_or_an_origin_that_is_not_ours_is_turned_away_on_every_route() {
+async fn a_foreign_host_name_or_origin_is_refused_on_every_route() {
     let served = Served::open().await;
     for path in [
         "/mcp",
@@ -187,7 +187,7 @@ async fn without_the_right_token_nothing_is_answered() {
 }
 
 #[tokio::test]
-async fn no_caller_sees_what_is_another_s() {
+async fn no_caller_sees_the_property_of_another() {
     let served = Served::guarded().await;
     let base = &served.base;
     let order = json!({ "prompt": "Ada's secret", "idempotency_key": "one" });
@@ -218,7 +218,7 @@ async fn no_caller_sees_what_is_another_s() {
 }
 
 #[tokio::test]
-async fn a_token_with_groups_sees_and_calls_those_alone() {
+async fn a_token_with_toolsets_sees_and_calls_only_their_tools() {
     let served = Served::guarded().await;
     let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
     let answer = answer(post(&served.base, Some(BOB), &list).send().await.unwrap()).await;
@@ -233,7 +233,7 @@ async fn a_token_with_groups_sees_and_calls_those_alone() {
 }
 
 #[tokio::test]
-async fn paths_of_the_machine_are_neither_read_nor_written_for_those_elsewhere() {
+async fn paths_of_the_machine_are_neither_read_nor_written_for_remote_callers() {
     let served = Served::open().await;
     let file = served.dir.path().join("out").join("a.jpg");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -260,7 +260,7 @@ async fn paths_of_the_machine_are_neither_read_nor_written_for_those_elsewhere()
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_loses_the_wait_and_not_the_job() {
+async fn a_caller_who_disconnects_loses_the_wait_but_not_the_job() {
     let served = Served::with(false, quick()).await;
     served.sandbox.script(vec![Rule::once("/v1/image_generation", Act::Hold)]);
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -334,7 +334,7 @@ async fn another_s_voice_is_neither_listed_nor_deleted() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_known_elsewhere_is_not_opened_without_a_token() {
+async fn a_server_with_a_public_name_does_not_start_without_a_token() {
     let hosts = |name: &str| HttpSettings { hosts: vec![name.to_owned()], ..HttpSettings::default() };
     let bind = async |settings: &HttpSettings| {
         http::bind("127.0.0.1:0".parse().unwrap(), &Access::new(settings))
@@ -349,7 +349,7 @@ async fn a_server_that_is_known_elsewhere_is_not_opened_without_a_token() {
 }
 
 #[tokio::test]
-async fn a_token_with_groups_is_shown_their_tables_and_recipes_and_keeps_its_own_jobs() {
+async fn a_token_with_toolsets_sees_their_resources_and_prompts_and_its_own_jobs() {
     let served = Served::guarded().await;
     let ask = async |base: &str, method: &str, params: Value| {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });

@@ -56,7 +56,7 @@ async fn a_client_without_a_token_is_told_where_to_get_one() {
 }
 
 #[tokio::test]
-async fn a_subject_of_the_identity_provider_is_let_in_by_every_usual_signature() {
+async fn a_subject_of_the_identity_provider_is_accepted_with_every_usual_signature() {
     let (provider, served) = served().await;
     let claims = provider.claims("ada", &served.resource());
     let mut several = claims.clone();
@@ -82,7 +82,7 @@ async fn a_subject_of_the_identity_provider_is_let_in_by_every_usual_signature()
 }
 
 #[tokio::test]
-async fn signatures_with_rsa_are_taken_with_keys_from_the_place_that_the_settings_name() {
+async fn rsa_signatures_are_accepted_with_keys_from_the_configured_url() {
     let provider = Provider::start().await;
     let fixed: Value = serde_json::from_str(include_str!("http_access/rsa.json")).unwrap();
     provider.publish(json!({ "kty": "RSA", "kid": "rsa", "n": fixed["n"], "e": fixed["e"] }));
@@ -125,7 +125,7 @@ const NO_SUBJECT: &str = "neither a `sub`";
 const OURS: &str = "not one of this server";
 
 #[tokio::test]
-async fn no_forged_stolen_or_spoilt_token_lets_anybody_in() {
+async fn no_forged_stolen_or_damaged_token_is_accepted() {
     let (provider, served) = served().await;
     let good = provider.claims("ada", &served.resource());
     let with = |name: &str, value: Value| {
@@ -262,7 +262,7 @@ fn with_claim(claims: &Value, name: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn scopes_say_which_tools_there_are_and_without_one_there_are_none() {
+async fn scopes_decide_which_tools_are_listed_and_without_one_there_are_none() {
     let (provider, served) = served().await;
     let claims = provider.claims("ada", &served.resource());
     let scoped = |name: &str, value: Value| {
@@ -331,7 +331,7 @@ async fn two_subjects_do_not_see_each_other_s_jobs() {
 }
 
 #[tokio::test]
-async fn a_new_key_of_the_provider_is_fetched_when_it_is_met_and_unknown_ones_do_not_make_this_server_ask() {
+async fn a_new_key_of_the_provider_is_fetched_once_and_unknown_keys_cause_no_more_fetches() {
     let (provider, served) = served().await;
     let claims = provider.claims("ada", &served.resource());
     assert_eq!(ping(&served.base, &provider.token(&claims)).await.0, StatusCode::OK);
@@ -364,7 +364,7 @@ async fn a_caller_who_leaves_while_keys_are_fetched_does_not_block_others() {
 }
 
 #[tokio::test]
-async fn no_caller_is_let_in_while_the_provider_s_keys_cannot_be_fetched() {
+async fn no_caller_is_accepted_while_the_provider_s_keys_cannot_be_fetched() {
     let large = "x".repeat(300_000);
     for (what, instead) in [
         ("an error", Some((StatusCode::INTERNAL_SERVER_ERROR, String::new()))),
@@ -392,7 +392,7 @@ async fn no_caller_is_let_in_while_the_provider_s_keys_cannot_be_fetched() {
 }
 
 #[tokio::test]
-async fn an_identity_provider_is_as_good_as_a_token_to_listen_to_others() {
+async fn with_an_identity_provider_the_server_may_listen_to_other_machines() {
     let provider = Provider::start().await;
     let bind = async |settings: HttpSettings| {
         http::bind("0.0.0.0:0".parse().unwrap(), &Access::new(&settings)).await.map(drop)
@@ -408,9 +408,9 @@ async fn an_identity_provider_is_as_good_as_a_token_to_listen_to_others() {
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_say_whose_it_is_is_not_taken_for_the_owner_s() {
+async fn a_request_without_a_caller_does_not_count_as_the_owner_s() {
     let dir = tempfile::tempdir().unwrap();
-    let server = tools::server(config("http://127.0.0.1:9", dir.path(), &[])).for_strangers();
+    let server = tools::server(config("http://127.0.0.1:9", dir.path(), &[])).for_authenticated_callers();
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     TaskTracker::new().spawn(async move {
         if let Ok(running) = server.serve(ours).await {

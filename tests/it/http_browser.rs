@@ -1,4 +1,4 @@
-//! Web pages: which may call and read the answers, and what a person sees who opens the address.
+//! Web pages: the origins that may call and read the answers, and the page for a person who opens the address.
 
 use minimax_mcp::config::Config;
 use reqwest::header::HeaderMap;
@@ -141,7 +141,7 @@ async fn a_page_of_an_allowed_origin_can_read_every_answer_and_every_refusal() {
 }
 
 #[tokio::test]
-async fn a_person_who_opens_the_address_reads_what_it_is_and_how_to_connect() {
+async fn the_page_at_the_address_explains_the_server_and_how_to_connect() {
     let served = Served::guarded().await;
     let response = send(web().get(format!("{}/", served.base))).await;
     assert_eq!(response.status(), StatusCode::OK);

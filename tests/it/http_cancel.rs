@@ -1,4 +1,4 @@
-//! Calls over HTTP that their caller gives up before MiniMax has the order: they buy nothing.
+//! Calls over HTTP that their caller abandons before MiniMax has the order: they buy nothing.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn everything(config: &mut minimax_mcp::config::Config) {
 }
 
 #[tokio::test]
-async fn a_call_whose_connection_ends_before_its_order_has_left_buys_nothing() {
+async fn a_call_whose_connection_ends_before_its_order_is_sent_buys_nothing() {
     let served = Served::tuned(true, quick(), everything).await;
     for accept in ["application/json, text/event-stream", "application/json"] {
         let before = uploads(&served);
@@ -54,7 +54,7 @@ async fn a_call_whose_connection_ends_before_its_order_has_left_buys_nothing() {
 }
 
 #[tokio::test]
-async fn a_call_that_its_caller_cancels_before_its_order_has_left_buys_nothing() {
+async fn a_call_that_is_cancelled_before_its_order_is_sent_buys_nothing() {
     let served = Served::tuned(true, quick(), everything).await;
     for (id, accept) in [
         (json!(7), "application/json, text/event-stream"),

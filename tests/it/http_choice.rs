@@ -1,4 +1,4 @@
-//! The tools that a request chooses by its headers, within what its token allows.
+//! The tools that a request chooses with its headers, among those that its token allows.
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Links to results, and who may open what.
+//! Links to results, and the access to them.
 
 use reqwest::StatusCode;
 use rmcp::ServiceExt;
@@ -42,7 +42,7 @@ async fn a_client_over_http_gets_a_picture_as_a_link_that_it_can_open() {
 }
 
 #[tokio::test]
-async fn a_link_is_good_for_one_file_only_and_not_for_ever() {
+async fn a_link_is_valid_for_one_file_and_expires() {
     let served = Served::open().await;
     let view = make(&served.base, None, "text_to_image", json!({ "prompt": "x", "n": 2 })).await;
     let link = view["files"][0]["download_url"].as_str().unwrap();
@@ -68,7 +68,7 @@ async fn a_link_is_good_for_one_file_only_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn a_link_leads_to_what_was_made_and_to_nothing_that_stands_there_now() {
+async fn a_link_returns_only_the_original_file_and_no_replacement() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }

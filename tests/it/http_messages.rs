@@ -1,4 +1,5 @@
-//! Messages as clients send them: what they accept, what is no message, and what is said when a token is wrong.
+//! Messages of real clients: the formats that they accept, bodies that are not messages, and the errors about wrong
+//! tokens.
 
 use minimax_mcp::sandbox::Pace;
 use reqwest::{RequestBuilder, StatusCode};
@@ -201,7 +202,7 @@ async fn the_version_in_the_header_of_initialize_is_that_of_its_body() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_not_filled_in_is_called_that() {
+async fn the_error_about_an_unfilled_token_says_so() {
     let served = Served::guarded().await;
     for (value, word) in [
         ("Bearer ${MINIMAX_MCP_TOKEN}".to_owned(), "variable MINIMAX_MCP_TOKEN"),

@@ -36,7 +36,7 @@ impl Events {
 }
 
 #[tokio::test]
-async fn the_older_transport_still_works_and_its_sessions_belong_to_somebody() {
+async fn the_older_transport_works_and_each_session_has_an_owner() {
     let served = Served::guarded().await;
     let base = &served.base;
     let response = web().get(format!("{base}/sse")).bearer_auth(ADA).send().await.unwrap();
@@ -133,7 +133,7 @@ async fn a_slow_call_without_a_progress_token_begins_to_be_answered_before_it_is
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_request_is_said_by_its_status() {
+async fn the_status_of_a_refusal_matches_its_reason() {
     let served = Served::open().await;
     let unknown = modern(&served.base, "tools/none", None, json!({})).send().await.unwrap();
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
@@ -228,7 +228,7 @@ async fn task(base: &str, method: &str, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_picture_is_waited_for_a_moment_and_then_becomes_a_task() {
+async fn an_image_call_waits_for_a_moment_and_then_becomes_a_task() {
     let clock = Clock::start();
     let served = Served::with(false, Pace { delay_ms: 30_000, ..quick() }).await;
     clock.set(20);
@@ -243,7 +243,7 @@ async fn a_picture_is_waited_for_a_moment_and_then_becomes_a_task() {
 }
 
 #[tokio::test]
-async fn a_task_of_one_server_is_answered_for_and_given_up_at_another() {
+async fn a_task_of_one_server_can_be_read_and_cancelled_at_another() {
     let served = Served::with(false, Pace { polls: 6, ..quick() }).await;
     let other = served.neighbour(false).await;
     let start = async |base: &str| {

@@ -24,7 +24,7 @@ fn is_rpc(refusal: &Value, id: &Value) {
 }
 
 #[tokio::test]
-async fn what_is_refused_at_mcp_is_a_json_rpc_error() {
+async fn a_refusal_at_mcp_is_a_json_rpc_error() {
     let served = Served::guarded().await;
     let mcp = format!("{}/mcp", served.base);
     let list = json!({ "jsonrpc": "2.0", "id": "a", "method": "ping", "params": { "x": vec![0; 300_000] } });
@@ -55,7 +55,7 @@ async fn what_is_refused_at_mcp_is_a_json_rpc_error() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_posted_to_the_front_page_is_told_where_mcp_is() {
+async fn the_refusal_of_a_message_to_the_front_page_names_the_path_of_mcp() {
     let served = Served::guarded().await;
     for token in [None, Some(ADA)] {
         let request = web().post(format!("{}/", served.base)).json(&ping());
@@ -68,7 +68,7 @@ async fn a_message_that_is_posted_to_the_front_page_is_told_where_mcp_is() {
 }
 
 #[tokio::test]
-async fn what_is_refused_at_uploads_and_files_is_a_json_object() {
+async fn a_refusal_at_uploads_and_files_is_a_json_object() {
     let served = Served::guarded().await;
     let uploads = format!("{}/uploads", served.base);
     for (request, expected) in [

@@ -74,7 +74,7 @@ fn everything(config: &mut Config) {
 }
 
 #[tokio::test]
-async fn a_file_that_was_handed_in_is_taken_by_every_tool_and_on_every_server_of_the_folder() {
+async fn an_uploaded_file_is_accepted_by_every_tool_and_every_server_of_the_folder() {
     let served = Served::tuned(true, quick(), everything).await;
     let other = served.neighbour_tuned(true, everything).await;
     let (face, voice) = (picture(&served).await, recording(&served));
@@ -154,7 +154,7 @@ async fn an_upload_is_invisible_to_other_callers_and_expires() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_too_much_or_of_no_use_is_refused_and_leaves_nothing() {
+async fn an_upload_that_is_too_large_too_many_or_unusable_is_refused_and_leaves_nothing() {
     let served = Served::tuned(true, quick(), narrow).await;
     let (base, dir) = (served.base.as_str(), served.dir.path());
     let (voice, text) = (recording(&served), "A text that is kept. ".repeat(8000));
@@ -204,7 +204,7 @@ async fn what_is_too_large_too_much_or_of_no_use_is_refused_and_leaves_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_files_at_once_do_not_outgrow_what_a_caller_may_have() {
+async fn many_uploads_at_once_stay_within_the_quota_of_a_caller() {
     let served = Served::tuned(true, quick(), narrow).await;
     let other = served.neighbour_tuned(true, narrow).await;
     let voice = recording(&served);
@@ -240,7 +240,7 @@ async fn an_upload_that_stops_is_cut_off_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_path_is_answered_with_where_to_hand_the_file_in() {
+async fn the_refusal_of_a_path_explains_how_to_upload_the_file() {
     let served = Served::open().await;
     for path in ["/home/ada/face.jpg", "face.jpg", "~/face.jpg", "file:///home/ada/face.jpg"] {
         let arguments = json!({ "prompt": "x", "subject_reference": path });
@@ -254,7 +254,7 @@ async fn a_path_is_answered_with_where_to_hand_the_file_in() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn what_was_handed_in_is_for_the_server_s_user_alone() {
+async fn uploaded_files_are_private_to_the_server_s_user() {
     use std::os::unix::fs::PermissionsExt as _;
 
     if crate::s3::leaves_out("the folder for uploads") {
@@ -271,7 +271,7 @@ async fn what_was_handed_in_is_for_the_server_s_user_alone() {
 }
 
 #[tokio::test]
-async fn a_group_of_tools_is_enough_to_hand_in_what_it_takes() {
+async fn a_toolset_allows_the_uploads_that_its_tools_accept() {
     let served = Served::tuned(true, quick(), |config| {
         config.http.tokens.iter_mut().for_each(|row| row.toolsets = Some(vec![Toolset::Image]));
     })

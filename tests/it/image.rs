@@ -43,7 +43,7 @@ async fn an_image_is_a_file_a_link_and_a_view() {
 }
 
 #[tokio::test]
-async fn what_leaves_is_what_the_documentation_asks_for() {
+async fn the_request_has_the_documented_body() {
     let world = World::new().await;
     let arguments =
         json!({ "prompt": "A red fox", "width": 1024, "height": 768, "n": 2, "seed": 7, "watermark": true });
@@ -152,7 +152,7 @@ async fn other_servers_spellings_are_understood() {
 }
 
 #[tokio::test]
-async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
+async fn bad_arguments_cost_nothing_and_the_error_names_the_allowed_values() {
     let world = World::new().await;
     let png = world.out().join("x.png");
     fs::create_dir_all(world.out()).unwrap();

@@ -15,7 +15,7 @@ fn slow() -> Pace {
 }
 
 #[tokio::test]
-async fn a_call_that_runs_out_of_patience_is_no_error_and_get_job_goes_on() {
+async fn a_call_whose_wait_ends_is_not_an_error_and_get_job_continues() {
     let world = World::with(slow(), &[]).await;
     let first = world.make("generate_video", json!({ "prompt": "A fox", "async_mode": true })).await;
     assert!(["submitting", "running"].contains(&first["status"].as_str().unwrap()), "{first}");
@@ -262,7 +262,7 @@ async fn a_link_that_ended_before_the_file_was_here_is_renewed() {
 }
 
 #[tokio::test]
-async fn get_job_renews_a_link_that_has_ended_and_fetches_what_was_not_saved() {
+async fn get_job_renews_an_expired_link_and_fetches_unsaved_files() {
     let world = World::with(quick(), &[("MINIMAX_RESOURCE_MODE", "url")]).await;
     let view = world.make("generate_video", json!({ "prompt": "A fox" })).await;
     let retrieved = || {
@@ -318,7 +318,7 @@ async fn a_finished_h3_video_is_fetched_and_not_deleted_when_it_is_to_be_cancell
 }
 
 #[tokio::test]
-async fn a_file_or_folder_that_was_removed_is_made_again() {
+async fn a_removed_file_or_folder_is_created_again() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }
@@ -359,7 +359,7 @@ async fn a_key_whose_order_was_refused_is_free_for_another_try() {
 }
 
 #[tokio::test]
-async fn a_server_with_another_key_leaves_the_jobs_of_the_first_alone() {
+async fn a_server_with_another_key_does_not_work_on_the_jobs_of_the_first() {
     let world = World::with(slow(), &[]).await;
     let first = world.make("generate_video", json!({ "prompt": "A fox", "wait_seconds": 0 })).await;
     eventually("the submit", async || world.bought() == 1).await;
@@ -373,7 +373,7 @@ async fn a_server_with_another_key_leaves_the_jobs_of_the_first_alone() {
 }
 
 #[tokio::test]
-async fn what_was_cancelled_stays_so_whatever_is_seen_in_the_same_moment() {
+async fn a_cancelled_job_stays_cancelled_even_if_a_poll_sees_it_run() {
     // The tasks do not end by themselves, however long the calls take.
     let world = World::with(Pace { polls: 1_000_000, ..quick() }, &[]).await;
     let one = async |number: u64| {

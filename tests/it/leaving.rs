@@ -123,7 +123,7 @@ fn text(result: &Value) -> String {
 const OLD: &str = "whose client left before it arrived";
 
 #[tokio::test]
-async fn a_chat_whose_caller_has_left_is_heard_out_and_the_same_call_gets_its_answer() {
+async fn an_abandoned_chat_runs_to_its_end_and_the_same_call_gets_its_answer() {
     let served = Served::new().await;
     for (number, modern) in [false, true].into_iter().enumerate() {
         let order = json!({ "prompt": format!("Hello, number {number}") });
@@ -181,7 +181,7 @@ async fn a_conversation_continues_for_a_caller_who_left_in_the_middle_of_it() {
 }
 
 #[tokio::test]
-async fn other_calls_that_are_paid_for_at_once_are_not_lost_with_their_callers_either() {
+async fn other_immediate_paid_calls_survive_their_callers_too() {
     let served = Served::new().await;
     for (tool, arguments) in
         [("web_search", json!({ "query": "a fox" })), ("generate_lyrics", json!({ "prompt": "a fox" }))]
@@ -198,7 +198,7 @@ async fn other_calls_that_are_paid_for_at_once_are_not_lost_with_their_callers_e
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_while_the_server_ends_is_there_for_the_next_one() {
+async fn an_answer_that_arrives_while_the_server_stops_is_kept_for_the_next_server() {
     let mut served = Served::new().await;
     let order = json!({ "prompt": "Hello" });
     served.leave(true, "chat", &order).await;
@@ -287,7 +287,7 @@ impl Stream {
 }
 
 #[tokio::test]
-async fn a_call_of_the_older_transport_has_its_answer_though_the_server_is_asked_to_end() {
+async fn a_call_of_the_older_transport_is_answered_even_if_the_server_is_asked_to_stop() {
     let served = Served::new().await;
     let (mut waits, mut idle) = (Stream::open(&served.base).await, Stream::open(&served.base).await);
     let order = json!({ "name": "chat", "arguments": { "prompt": "Hello" } });

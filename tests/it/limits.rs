@@ -25,7 +25,7 @@ fn picture(world: &World, side: u32) -> Value {
 }
 
 #[tokio::test]
-async fn of_many_pictures_at_once_few_are_drawn_and_the_rest_are_to_be_tried_again() {
+async fn many_pictures_at_once_are_refused_except_for_a_few_and_can_be_tried_again() {
     let world = World::new().await;
     let arguments = json!({ "uri": picture(&world, 1200) });
     let looks = join_all((0..40).map(|_| world.call("view_media", arguments.clone()))).await;
@@ -43,7 +43,7 @@ async fn of_many_pictures_at_once_few_are_drawn_and_the_rest_are_to_be_tried_aga
 
 /// Tests every string of every tool, by its name in the schema.
 #[tokio::test]
-async fn what_is_too_long_is_refused_before_anything_is_recorded_and_is_not_repeated() {
+async fn a_text_that_is_too_long_is_refused_before_it_is_recorded_and_is_not_repeated() {
     let world = World::with(quick(), &[("MINIMAX_TOOLSETS", "all,legacy")]).await;
     let mut tried = 0;
     let catalogue = tools::catalogue();
@@ -78,7 +78,7 @@ async fn what_is_too_long_is_refused_before_anything_is_recorded_and_is_not_repe
 }
 
 #[tokio::test]
-async fn a_page_of_jobs_is_below_64_kib_and_goes_on_behind_its_last_row() {
+async fn a_page_of_jobs_is_below_64_kib_and_the_next_one_follows_its_last_row() {
     if crate::s3::leaves_out("folders of the caller's choice with long names") {
         return;
     }
@@ -180,7 +180,7 @@ async fn settled_within(chat: &Value, usage: &Value) {
 }
 
 #[tokio::test]
-async fn what_a_search_reads_never_passes_what_was_set_aside() {
+async fn the_price_of_a_search_never_exceeds_the_reserve() {
     for model in ["MiniMax-M3", "MiniMax-M3.1-Flash"] {
         for input in [400_000, 990_000] {
             settled_within(
@@ -194,7 +194,7 @@ async fn what_a_search_reads_never_passes_what_was_set_aside() {
 }
 
 #[tokio::test]
-async fn what_is_written_to_the_cache_never_passes_what_was_set_aside() {
+async fn the_price_of_cache_writes_never_exceeds_the_reserve() {
     settled_within(
         &json!({ "model": "MiniMax-M2.1", "system": "s".repeat(100_000), "max_tokens": 10 }),
         &json!({ "input_tokens": 0, "cache_creation_input_tokens": 100_000, "output_tokens": 10 }),
@@ -217,7 +217,7 @@ async fn a_search_that_a_budget_cannot_hold_is_refused_with_the_figure() {
 
 /// MiniMax counts some characters twice, although its price page mentions only Chinese ones.
 #[tokio::test]
-async fn speech_in_any_script_never_passes_what_was_set_aside() {
+async fn the_price_of_speech_in_any_script_never_exceeds_the_reserve() {
     for words in ["かなカナ", "한글", "ёлка", "你好", "Ｆｕｌｌ", "plain"] {
         let spoken = words.repeat(20);
         let open = World::new().await;

@@ -38,7 +38,7 @@ fn calls(link: &Value) -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn a_link_that_needs_a_log_in_is_called_that_and_the_user_is_told_to_download_it() {
+async fn a_link_that_needs_a_login_is_recognized_and_the_error_asks_to_download_it() {
     let world = World::new().await;
     let made = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
     let (link, bought) = (made["files"][0]["url"].clone(), world.bought());
@@ -102,7 +102,7 @@ async fn a_link_into_a_private_network_is_refused_with_another_way_to_give_the_f
 }
 
 #[tokio::test]
-async fn a_caller_over_http_is_told_where_to_hand_the_file_in() {
+async fn the_error_for_a_caller_over_http_explains_how_to_upload_the_file() {
     let served = Served::open().await;
     let made = make(&served.base, None, "text_to_image", json!({ "prompt": "A fox" })).await;
     let link = made["files"][0]["url"].clone();

@@ -1,4 +1,4 @@
-//! `login` with two keys, and what `setup --with-key` writes of them.
+//! `login` with two keys, and the keys that `setup --with-key` writes.
 
 use serde_json::Value;
 

@@ -31,7 +31,7 @@ fn names(result: &CallToolResult, view: &Value, asked: &Value) {
 }
 
 #[tokio::test]
-async fn a_model_sees_what_it_made() {
+async fn view_media_shows_a_result_to_the_model() {
     let world = World::new().await;
     let made = world.make("text_to_image", json!({ "prompt": "A fox", "width": 2048, "height": 1024 })).await;
     for uri in [&made["files"][0]["uri"], &made["files"][0]["path"]] {
@@ -78,7 +78,7 @@ async fn a_video_is_a_sentence_unless_its_first_frame_is_known() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_seen_is_refused_without_structure() {
+async fn a_file_that_cannot_be_shown_is_refused_without_structured_content() {
     let world = World::new().await;
     std::fs::create_dir_all(world.out()).unwrap();
     let put = |name: &str, bytes: &[u8]| {
@@ -128,7 +128,7 @@ async fn an_image_is_sent_as_bytes_of_its_real_type_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_understood_is_not_sent() {
+async fn a_wrong_image_or_a_blank_prompt_is_not_sent() {
     let world = World::new().await;
     std::fs::create_dir_all(world.out()).unwrap();
     let path = world.out().join("a.gif");

@@ -1,4 +1,4 @@
-//! Media inputs and downloads: what is refused, what is kept, and what must never happen to a file.
+//! Media inputs and downloads: refusals, saved files, and damage that a file must never suffer.
 
 mod attacks;
 mod downloads;

@@ -1,4 +1,4 @@
-//! Names of models as people and other models write them.
+//! Names of models in the spelling of people and of other models.
 
 use minimax_mcp::facts::facts;
 use serde_json::{Value, json};

@@ -38,7 +38,7 @@ fn sums(account: &Value) -> [i64; 4] {
 }
 
 #[tokio::test]
-async fn fifty_calls_at_once_of_two_servers_buy_what_the_budget_is_for_and_not_one_more() {
+async fn fifty_concurrent_calls_at_two_servers_stay_within_the_budget() {
     // The budget is enough for seven images and not quite for an eighth.
     let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", "0.0279")]).await;
     let other = world.neighbour().await;
@@ -65,7 +65,7 @@ async fn fifty_calls_at_once_of_two_servers_buy_what_the_budget_is_for_and_not_o
 }
 
 #[tokio::test]
-async fn what_was_set_aside_is_settled_by_what_minimax_counted_be_it_less_or_more() {
+async fn a_reserve_is_settled_at_the_actual_price_even_if_it_is_higher() {
     let world = World::new().await;
     let view = world.make("chat", json!({ "prompt": "Hello", "model": "m3" })).await;
     let less = millionths(&view["cost"]["actual"]);
@@ -80,7 +80,7 @@ async fn what_was_set_aside_is_settled_by_what_minimax_counted_be_it_less_or_mor
 }
 
 #[tokio::test]
-async fn a_running_job_is_set_aside_and_whichever_server_ends_it_settles_it() {
+async fn the_reserve_of_a_running_job_is_settled_by_the_server_that_ends_it() {
     let mut pace = quick();
     pace.seconds = 600.0;
     let world = World::with(pace, &[]).await;
@@ -96,7 +96,7 @@ async fn a_running_job_is_set_aside_and_whichever_server_ends_it_settles_it() {
 }
 
 #[tokio::test]
-async fn what_minimax_refused_is_given_back_and_what_is_unknown_stays() {
+async fn the_reserve_of_a_refused_order_is_released_and_that_of_an_unknown_one_stays() {
     let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", "0.0035")]).await;
     for (tool, path, arguments) in [
         ("text_to_image", "/v1/image_generation", json!({ "prompt": "A fox" })),
@@ -120,7 +120,7 @@ async fn what_minimax_refused_is_given_back_and_what_is_unknown_stays() {
 }
 
 #[tokio::test]
-async fn a_sound_that_was_made_and_not_kept_is_not_taken_for_free() {
+async fn audio_that_was_made_but_not_saved_is_still_billed() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }
@@ -203,7 +203,7 @@ async fn a_refusal_comes_before_anything_is_uploaded() {
 }
 
 #[tokio::test]
-async fn a_limit_that_cannot_be_read_forbids_what_it_would_have_limited() {
+async fn an_illegal_limit_forbids_the_purchases_that_it_would_limit() {
     for (value, part) in [("30 CNY", "knows no exchange rate"), ("five", "must be an amount")] {
         let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", value)]).await;
         for (tool, arguments) in
@@ -217,7 +217,7 @@ async fn a_limit_that_cannot_be_read_forbids_what_it_would_have_limited() {
 }
 
 #[tokio::test]
-async fn for_the_key_of_a_plan_list_prices_are_counted_and_it_is_said() {
+async fn for_the_key_of_a_plan_list_prices_are_counted_and_the_result_says_so() {
     let settings = [("MINIMAX_API_KEY", "sk-cp-x"), ("MINIMAX_BUDGET_DAY", "0.005")];
     let world = World::with(quick(), &settings).await;
     let view = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
@@ -229,7 +229,7 @@ async fn for_the_key_of_a_plan_list_prices_are_counted_and_it_is_said() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_or_cancelled_stays_set_aside() {
+async fn the_reserve_of_a_cut_or_cancelled_answer_stays() {
     let world = World::new().await;
     let arguments = json!({ "prompt": "Go on #cut", "model": "m3", "max_tokens": 1000 });
     let ceiling = world
@@ -268,7 +268,7 @@ pub(crate) fn paid_calls(world: &World) -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn every_tool_that_costs_money_can_be_rehearsed_and_sends_nothing_then() {
+async fn every_tool_that_costs_money_has_a_dry_run_that_sends_nothing() {
     let settings = [("MINIMAX_TOOLSETS", "all,legacy"), ("MINIMAX_API_KEY", "")];
     let world = World::with(quick(), &settings).await;
     let calls = paid_calls(&world);
@@ -311,7 +311,7 @@ pub(crate) fn program(url: &str, dir: &Path, settings: &[(&str, &str)]) -> Progr
 }
 
 #[test]
-fn a_process_that_is_killed_between_paying_and_hearing_of_it_leaves_the_sum_right() {
+fn a_process_that_is_killed_between_the_submit_and_the_answer_leaves_the_sum_right() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
     let mut pace = quick();
@@ -339,7 +339,7 @@ fn a_process_that_is_killed_between_paying_and_hearing_of_it_leaves_the_sum_righ
 }
 
 #[test]
-fn a_row_of_the_users_prices_what_has_no_price() {
+fn a_row_of_the_user_gives_a_model_its_price() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -130,7 +130,7 @@ async fn a_preprocess_that_fails_leaves_nothing_bought_and_nothing_unknown() {
 }
 
 #[tokio::test]
-async fn a_wish_that_no_model_grants_costs_nothing() {
+async fn a_request_that_no_model_supports_costs_nothing() {
     let world = World::new().await;
     let file = sound(&world).await;
     let short = world.make("text_to_audio", json!({ "text": "Hi" })).await["files"][0]["uri"].clone();
@@ -232,7 +232,7 @@ async fn a_free_model_that_was_stopped_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn music_that_comes_as_hex_after_all_is_kept_too() {
+async fn music_that_arrives_as_hex_is_saved_too() {
     let world = World::new().await;
     let body = json!({
         "data": { "audio": "49443304000000000000fffb90640000", "status": 2 },

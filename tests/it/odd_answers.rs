@@ -1,4 +1,4 @@
-//! Answers of MiniMax of which one value is odd. What was paid for is kept, and an error is never taken for a success.
+//! Answers of MiniMax with one odd value. A paid result is kept, and an error is never mistaken for a success.
 
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
@@ -153,7 +153,7 @@ async fn one_link_without_a_list_is_an_image() {
 }
 
 #[tokio::test]
-async fn a_cancelled_task_is_over_in_either_spelling() {
+async fn a_cancelled_task_has_ended_in_either_spelling() {
     for word in ["cancelled", "Canceled"] {
         let world = World::new().await;
         let body = json!({ "task": { "id": "1", "status": word, "error": "a text", "content": null } });

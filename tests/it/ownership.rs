@@ -115,7 +115,7 @@ async fn the_archive_of_a_long_speech_is_its_buyer_s_after_it_was_unpacked() {
 }
 
 #[tokio::test]
-async fn what_minimax_has_finished_before_the_next_poll_belongs_to_its_caller() {
+async fn a_task_that_ends_before_the_next_poll_belongs_to_its_caller() {
     let served = with_late_polls().await;
     let film = json!({ "prompt": "x", "model": "MiniMax-Hailuo-2.3", "async_mode": true });
     let film = make(&served.base, Some(ADA), "generate_video", film).await;
@@ -157,7 +157,7 @@ async fn results_of_cancelled_jobs_and_of_lost_answers_are_the_owner_s_at_the_ma
 }
 
 #[tokio::test]
-async fn an_h3_task_whose_answer_was_lost_is_not_taken_over_by_another_caller() {
+async fn an_h3_task_whose_answer_was_lost_is_not_adopted_by_another_caller() {
     let served = two_callers().await;
     served.sandbox.script(vec![Rule::once("/v2/video_generation", Act::ResetAfter)]);
     let film = json!({ "prompt": "x", "model": "MiniMax-H3" });
@@ -183,7 +183,7 @@ async fn an_h3_task_whose_answer_was_lost_is_not_taken_over_by_another_caller() 
 }
 
 #[tokio::test]
-async fn a_queued_h3_task_is_cancelled_by_its_buyer_alone() {
+async fn a_queued_h3_task_can_be_cancelled_only_by_its_buyer() {
     let served = Served::tuned(true, Pace { seconds: 60.0, ..quick() }, all_tools).await;
     let film = json!({ "prompt": "x", "model": "MiniMax-H3", "async_mode": true });
     let view = make(&served.base, Some(ADA), "generate_video", film).await;
@@ -325,7 +325,7 @@ fn spellings(id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_spelling_of_another_s_file_is_sent_and_an_own_one_is_sent_in_one_form() {
+async fn no_spelling_of_another_caller_s_file_is_sent_and_an_own_file_is_sent_in_one_form() {
     let served = two_callers().await;
     let upload = json!({ "file": sound(3), "purpose": "video_generation_input" });
     let file = make(&served.base, Some(ADA), "upload_file", upload).await;
@@ -376,7 +376,7 @@ async fn upload_elsewhere(served: &Served) -> String {
 }
 
 #[tokio::test]
-async fn what_was_made_elsewhere_is_the_owner_s_unless_the_account_is_shared() {
+async fn ids_from_other_programs_belong_to_the_owner_unless_the_account_is_shared() {
     let served = two_callers().await;
     let id = upload_elsewhere(&served).await;
     bob_cannot_have(&served, &id).await;

@@ -1,4 +1,5 @@
-//! Requests with parameters of a wrong shape: over stdio and over HTTP the error says what came and what was expected.
+//! Requests with parameters of a wrong shape: over stdio and over HTTP the error names the given and the expected
+//! value.
 
 use serde_json::{Value, json};
 

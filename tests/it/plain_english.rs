@@ -1,4 +1,4 @@
-//! The pages use the words of docs/glossary.md and plain English: none that earlier pages made a reader stop at.
+//! The pages use the words of docs/glossary.md and plain English.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ fn found(text: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn no_page_uses_a_word_that_stops_a_reader() {
+fn no_page_uses_an_unwanted_word() {
     let pages = pages(&root());
     assert!(pages.len() > 20, "{pages:?}");
     for page in pages {
@@ -117,7 +117,7 @@ fn in_code(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_name_and_no_comment_uses_a_word_that_stops_a_reader() {
+fn no_name_and_no_comment_uses_an_unwanted_word() {
     for folder in ["src", "crates", "tests", "fuzz/fuzz_targets"] {
         for source in sources(&root().join(folder)) {
             let words = in_code(&fs::read_to_string(&source).unwrap());

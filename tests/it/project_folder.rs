@@ -229,7 +229,7 @@ fn a_dot_in_the_allowed_folders_is_the_folder_in_which_the_server_was_started() 
         let mut host = Host::start(stage, &home, &[("MINIMAX_ALLOWED_DIRS", ".")], Answer::Never);
         host.initialize(json!({}));
         let refusal = host.refusal("view_media", json!({ "uri": "code/app/logo.png" }));
-        assert!(refusal.contains("the home folder, which is no project"), "{refusal}");
+        assert!(refusal.contains("the home folder, which is not a project"), "{refusal}");
     });
 }
 

@@ -1,4 +1,4 @@
-//! The prompts: what they say with and without arguments, and the calls that they lead to.
+//! The prompts: their texts with and without arguments, and the calls that follow from them.
 
 use rmcp::model::GetPromptRequestParams;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ async fn each_prompt_takes_its_subject_first_and_none_of_its_arguments_is_requir
 }
 
 #[tokio::test]
-async fn what_was_not_given_is_left_out() {
+async fn a_missing_argument_is_omitted_from_the_prompt() {
     let world = World::new().await;
     for listed in world.client.list_all_prompts().await.unwrap() {
         for arguments in [

@@ -118,7 +118,7 @@ async fn a_limit_that_the_table_has_wrong_is_learned_with_few_refusals() {
 }
 
 #[tokio::test]
-async fn too_many_at_once_means_fewer_at_once() {
+async fn a_refusal_for_too_many_at_once_lowers_the_number_in_flight() {
     let at_once = RateLimit { in_flight: Some(2), count: None, ..images(0, 60.0) };
     let sandbox = sandbox(vec![at_once]).await;
     sandbox.set_pace(minimax_mcp::sandbox::Pace { delay_ms: 100, ..quick() });
@@ -172,7 +172,7 @@ async fn a_job_that_waits_is_cancelled_without_being_bought() {
 }
 
 #[tokio::test]
-async fn the_place_in_line_is_told_as_it_falls_and_another_group_is_not_held_up() {
+async fn the_position_in_the_queue_is_reported_as_it_changes_and_another_group_is_not_delayed() {
     let world = strict().await;
     a_handful(&world).await;
     let fourth = waiting(&world, "Fourth").await;
@@ -274,7 +274,7 @@ async fn a_call_without_a_job_waits_in_line_too_and_says_which_limit_is_too_long
 
 /// After many short jobs of each kind, the server keeps them only on disk.
 #[tokio::test]
-async fn jobs_that_are_over_leave_nothing_in_memory() {
+async fn ended_jobs_leave_nothing_in_memory() {
     let world = World::new().await;
     for round in 0..8 {
         let image =
@@ -293,6 +293,6 @@ async fn jobs_that_are_over_leave_nothing_in_memory() {
     let jobs = world.server.jobs();
     // One task adopts the jobs of dead processes. With PostgreSQL, another takes permits for the limits that servers share.
     let tasks = if crate::postgres::chosen(world.dir.path()).is_some() { 2 } else { 1 };
-    eventually("nothing is followed any more", async || jobs.census() == (0, tasks)).await;
+    eventually("nothing is followed any more", async || jobs.active_counts() == (0, tasks)).await;
     assert_eq!(jobs.api().rate_limiter().counts(), (0, 0));
 }

@@ -1,5 +1,5 @@
-//! README, its neighbours and the pages in `docs`: generated tables say what the code says (`UPDATE=1 cargo test readme` writes them),
-//! and links lead somewhere.
+//! README, its neighbours and the pages in `docs`: generated tables match the code (`UPDATE=1 cargo test readme` writes
+//! them), and no link is broken.
 
 use std::fmt::Write;
 use std::fs;
@@ -77,7 +77,7 @@ fn front_page(text: &str, before: &[&str]) -> String {
 }
 
 #[test]
-fn the_tables_say_what_the_code_says() {
+fn the_tables_of_the_pages_match_the_code() {
     let filled = |page: &'static str, name: &str, table: &str| (page, fill(&read(page), name, table));
     for (page, fresh) in [
         filled("docs/configuration.md", "settings", &settings()),

@@ -97,7 +97,7 @@ async fn the_list_of_resources_has_pages() {
 }
 
 #[tokio::test]
-async fn the_tables_say_their_day() {
+async fn the_tables_have_their_date() {
     let world = World::new().await;
     let voices = as_json(&read(&world, "minimax://voices").await);
     assert!(voices["voices"].as_array().unwrap().len() > 100 && voices["as_of"].is_string());
@@ -121,7 +121,7 @@ impl ClientHandler for Ear {
 
 #[tokio::test]
 #[expect(deprecated, reason = "older clients know nothing else")]
-async fn a_subscriber_hears_of_a_job_s_changes_until_the_end() {
+async fn a_subscriber_is_notified_of_a_job_s_changes_until_its_end() {
     let world = World::with(minimax_mcp::sandbox::Pace { polls: 20, ..quick() }, &[]).await;
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let server = world.server.clone();

@@ -1,4 +1,4 @@
-//! What results and errors say: the texts of every tool, and the rules that all of them keep.
+//! The texts of results and errors of every tool, and the rules that all of them follow.
 
 use std::collections::BTreeSet;
 
@@ -259,7 +259,7 @@ async fn other_endings(world: &World) -> Vec<Said> {
 }
 
 #[tokio::test]
-async fn whatever_the_end_of_a_job_each_fact_is_said_once() {
+async fn each_fact_is_said_once_for_every_end_of_a_job() {
     let world = all_tools().await;
     let all = other_endings(&world).await;
     let statuses: BTreeSet<_> = all.iter().map(|said| said.structured()["status"].to_string()).collect();
@@ -297,7 +297,7 @@ async fn the_content_stands_alone_in_the_first_text() {
 }
 
 #[tokio::test]
-async fn a_saved_file_is_told_with_path_address_size_price_and_the_next_step() {
+async fn the_result_names_path_address_size_price_and_the_next_step() {
     let world = World::new().await;
     let result = world.call("text_to_audio", json!({ "text": "Hello there." })).await;
     let said = Said { tool: "text_to_audio", result };
@@ -316,7 +316,7 @@ async fn a_saved_file_is_told_with_path_address_size_price_and_the_next_step() {
 }
 
 #[tokio::test]
-async fn embeddings_are_told_without_their_numbers() {
+async fn the_text_about_embeddings_omits_their_numbers() {
     let world = all_tools().await;
     let said = Said { tool: "embed_text", result: world.call("embed_text", json!({ "texts": ["a"] })).await };
     assert!(said.structured()["vectors"][0].is_array());
@@ -418,7 +418,7 @@ async fn no_error_repeats_itself() {
 }
 
 #[tokio::test]
-async fn a_rule_that_another_model_keeps_is_met_with_a_note_and_never_against_a_named_model() {
+async fn an_option_that_another_model_supports_chooses_it_with_a_note_unless_the_caller_names_one() {
     let world = World::new().await;
     let picture = world.make("text_to_image", json!({ "prompt": "a fox" })).await["files"][0]["uri"].clone();
     for (tool, asked, chosen, named) in [

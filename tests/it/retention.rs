@@ -1,4 +1,4 @@
-//! What is kept, over the real program: `minimax-mcp prune`, the sweep of a server, and what is said about a removed job.
+//! Retention, with the real program: `minimax-mcp prune`, the sweep of a server, and the answers about a removed job.
 
 use std::path::PathBuf;
 use std::process::Output;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{World, quick, text};
 
 #[tokio::test]
-async fn a_search_brings_pages_and_other_queries() {
+async fn a_search_returns_pages_and_related_queries() {
     let world = World::new().await;
     let result = world.call("web_search", json!({ "query": " rust mcp server " })).await;
     let view = result.structured_content.clone().unwrap();
@@ -29,7 +29,7 @@ async fn a_search_brings_pages_and_other_queries() {
 }
 
 #[tokio::test]
-async fn a_search_is_sent_again_only_if_it_was_not_taken() {
+async fn a_search_is_sent_again_only_if_it_was_not_accepted() {
     let world = World::new().await;
     let refuse = |code| Act::Refuse { code, message: None, retry_after: None };
     for (act, tries, part) in [

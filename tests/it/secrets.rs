@@ -1,5 +1,5 @@
-//! The secret scan: no file with a secret is sent, whatever the kind of secret, encoding, archive or image, and no
-//! ordinary text is refused.
+//! The secret scan: no file with a secret is sent, with any kind of secret, encoding, archive or image, and no ordinary
+//! text is refused.
 
 mod honest;
 mod lost;
@@ -164,7 +164,7 @@ fn the_export_of_a_password_manager_is_found_with_rows_and_by_its_header_alone()
 }
 
 #[test]
-fn a_secret_is_refused_in_any_encoding_and_is_no_sound() {
+fn a_secret_is_refused_in_any_encoding_and_not_mistaken_for_audio() {
     for (name, text) in lost::lost() {
         for (encoding, bytes) in encoded(&text) {
             for limits in [&TEXTS, &MEDIA] {
@@ -179,7 +179,7 @@ fn a_secret_is_refused_in_any_encoding_and_is_no_sound() {
 }
 
 #[test]
-fn an_archive_is_refused_if_any_entry_is_no_plain_text() {
+fn an_archive_is_refused_if_any_entry_is_not_plain_text() {
     let key = lost::lost().into_iter().find(|(name, _)| *name == "pem").unwrap().1;
     let inner = zip(&[("id.txt", key.as_bytes())]);
     let hidden = [&zip(&[("a.txt", key.as_bytes())]), &zip(&[("a.txt", b"x")])[..]].concat();
@@ -205,7 +205,7 @@ fn an_archive_is_refused_if_any_entry_is_no_plain_text() {
 }
 
 #[test]
-fn a_key_behind_or_inside_of_a_picture_or_sound_is_found() {
+fn a_key_after_or_inside_a_picture_or_audio_is_found() {
     let samples: [(&str, Vec<u8>); 4] =
         [("png", png(30, 40, 400)), ("jpeg", jpeg(30, 40)), ("wav", wav(1)), ("mp3", mp3(200))];
     for (sort, media) in samples {
@@ -218,7 +218,7 @@ fn a_key_behind_or_inside_of_a_picture_or_sound_is_found() {
 }
 
 #[test]
-fn honest_texts_are_taken() {
+fn ordinary_texts_are_accepted() {
     assert!(honest::HONEST.len() >= 30);
     let refused: Vec<_> = honest::HONEST
         .iter()
@@ -234,7 +234,7 @@ fn honest_texts_are_taken() {
 
 /// Bytes that look like an MPEG audio frame or a tag but are not.
 #[test]
-fn weak_beginnings_make_no_sound() {
+fn weak_signatures_are_not_recognized_as_audio() {
     for bytes in [
         &b"\xff\xfe\x01p\0a\0s\0s\0"[..],
         b"\xff\xfbpassword\x01",

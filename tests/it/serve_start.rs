@@ -1,4 +1,4 @@
-//! The start of `serve --http`, `sandbox` and `demo`: what is wrong is said once, with its name, and ends the program.
+//! The start of `serve --http`, `sandbox` and `demo`: a mistake is reported once, by name, and ends the program.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -25,7 +25,7 @@ fn ends_with(output: &Output) -> String {
 }
 
 #[test]
-fn a_broken_setting_ends_the_server_over_http_and_is_said_once() {
+fn a_broken_setting_ends_the_server_over_http_and_is_reported_once() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("none.json").display().to_string();
     for (name, value, allowed) in [

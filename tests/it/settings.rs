@@ -1,4 +1,4 @@
-//! Settings as people get them wrong, over the real program: the handshake is answered, and the mistake is named.
+//! Common mistakes in settings, with the real program: the handshake is answered, and the mistake is reported.
 
 use std::path::Path;
 use std::process::{Command, Output};

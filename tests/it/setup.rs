@@ -1,4 +1,4 @@
-//! `minimax-mcp setup`, `login` and `logout`, over the real program in a home folder of its own.
+//! `minimax-mcp setup`, `login` and `logout`, with the real program in its own home folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -112,7 +112,7 @@ fn setup_and_its_removal_leave_the_same_bytes_and_a_second_run_changes_nothing()
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_that_setup_made_goes_with_the_entry() {
+fn a_file_that_setup_made_is_removed_with_the_entry() {
     for (client, file) in [("cursor", ".cursor/mcp.json"), ("codex", ".codex/config.toml")] {
         let home = Home::new();
         home.good(&["setup", client, "--yes"]);
@@ -124,7 +124,7 @@ fn a_file_that_setup_made_goes_with_the_entry() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn removal_keeps_what_others_wrote_since() {
+fn removal_keeps_later_changes_of_others() {
     let home = Home::new();
     let path = home.write(".cursor/mcp.json", "{\n  \"mcpServers\": {\n    \"a\": {}\n  }\n}\n");
     home.good(&["setup", "cursor", "--yes"]);
@@ -421,7 +421,7 @@ fn the_doctor_starts_each_entry_and_names_wrong_paths_duplicates_and_damage() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_doctor_tells_of_another_key_in_an_entry_without_showing_it() {
+fn the_doctor_reports_another_key_in_an_entry_without_showing_it() {
     let home = Home::new();
     let entry = json!({ "command": "npx", "args": ["-y", "minimax-mcp-server"],
         "env": { "MINIMAX_API_KEY": "sk-api-9876543210zyxwvutsrqABCD" } });

@@ -25,7 +25,7 @@ fn a_comment_is_kept_and_named_where_the_client_reads_none() {
 
 #[cfg(unix)]
 #[test]
-fn what_setup_made_goes_with_its_folders_also_below_a_linked_folder() {
+fn removal_deletes_the_folders_that_setup_made_even_below_a_linked_folder() {
     let home = Home::new();
     fs::create_dir_all(home.path("dotfiles")).unwrap();
     std::os::unix::fs::symlink(home.path("dotfiles"), home.path(".cursor")).unwrap();

@@ -1,4 +1,4 @@
-//! `minimax-mcp setup --remove` takes out what `setup` wrote, and nothing else.
+//! `minimax-mcp setup --remove` removes the entries that `setup` wrote, and nothing else.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn entries_of_users() -> Vec<Value> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn without_a_record_an_entry_of_the_user_stays_and_the_way_to_remove_it_is_told() {
+fn without_a_record_an_entry_of_the_user_stays_and_setup_explains_how_to_remove_it() {
     for (client, file, servers, way) in [
         ("cursor", ".cursor/mcp.json", "mcpServers", "delete `minimax` below `mcpServers`"),
         ("claude-code", ".claude.json", "mcpServers", "run `claude mcp remove minimax`"),
@@ -73,7 +73,7 @@ fn an_entry_that_the_user_wrote_after_setup_stays_too() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_entry_of_setup_with_additions_of_the_user_goes_and_the_entry_before_it_comes_back() {
+fn an_entry_of_setup_with_additions_of_the_user_is_removed_and_the_earlier_entry_restored() {
     let home = Home::new();
     let old = json!({ "command": "/old", "args": ["x"], "env": { "A": "1" } });
     let path = home.write(".cursor/mcp.json", &json!({ "mcpServers": { "minimax": old } }).to_string());

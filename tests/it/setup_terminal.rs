@@ -59,7 +59,7 @@ const HIDDEN: &str = "it is not shown";
 const CHANGE: &str = "Change this file?";
 
 #[test]
-fn without_a_key_setup_offers_login_and_sets_up_the_client_whatever_the_answer() {
+fn without_a_key_setup_offers_login_and_sets_up_the_client_after_any_answer() {
     on_stage(|stage| {
         let url = stage.sandbox.url();
         let at = [("MINIMAX_API_HOST", url.as_str())];

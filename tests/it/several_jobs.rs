@@ -60,7 +60,7 @@ async fn an_id_that_names_nothing_and_a_job_that_failed_do_not_fail_the_others()
 }
 
 #[tokio::test]
-async fn what_still_runs_is_named_for_the_next_call() {
+async fn running_jobs_are_named_for_the_next_call() {
     let world = World::with(Pace { polls: 1, seconds: 600.0, ..quick() }, &[]).await;
     let slow = started(&world, "slow").await;
     let done = world.make("text_to_image", json!({ "prompt": "x" })).await["job_id"].clone();

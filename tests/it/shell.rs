@@ -1,4 +1,4 @@
-//! The tools from the shell, over the real program: results, exit codes, stdout, Ctrl-C.
+//! The tools from the shell, with the real program: results, exit codes, stdout, Ctrl-C.
 
 #[cfg(unix)]
 mod terminal;
@@ -69,7 +69,7 @@ fn failed(output: &Output, arguments: &[&str], code: i32) -> String {
 }
 
 #[test]
-fn a_call_prints_the_result_alone_in_each_of_three_forms() {
+fn a_call_prints_only_the_result_in_each_of_three_forms() {
     on_stage(|stage| {
         let text = good(stage, &["call", "text_to_image", "prompt=A fox", "n=2"]);
         assert!(text.contains("succeeded") && text.contains("Cost:"), "{text}");
@@ -112,7 +112,7 @@ fn a_video_is_waited_for_and_a_job_that_runs_has_a_code_of_its_own() {
 }
 
 #[test]
-fn files_of_the_current_folder_are_inputs_by_their_names_also_in_the_home_folder() {
+fn files_in_the_current_folder_are_inputs_by_name_even_in_the_home_folder() {
     on_stage(|stage| {
         let home = stage.dir.path().join("home");
         let picture = good(stage, &["call", "text_to_image", "prompt=A fox", "--quiet"]);
@@ -260,7 +260,7 @@ fn tools_are_listed_with_their_price_and_explained_with_their_parameters() {
 }
 
 #[test]
-fn an_option_is_the_same_as_its_variable_and_above_it() {
+fn an_option_equals_its_variable_and_takes_precedence() {
     on_stage(|stage| {
         fs::create_dir_all(stage.dir.path().join("home/work")).unwrap();
         fs::write(stage.dir.path().join("home/work/key"), "sk-cp-0123456789abcdefghijABCD\n").unwrap();
@@ -413,7 +413,7 @@ fn a_wrong_setting_that_hides_a_tool_is_named_in_place_of_the_tool() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_enough_is_no_failure_and_a_full_disk_is_one() {
+fn a_closed_pipe_is_not_a_failure_but_a_full_disk_is() {
     on_stage(|stage| {
         for arguments in [
             &["settings"][..],

@@ -1,4 +1,4 @@
-//! `speak` and `play_audio`: what the player, the disk and MiniMax receive.
+//! `speak` and `play_audio`: the audio that the player, the disk and MiniMax receive.
 
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::harness::{World, config, quick};
 use crate::s3;
 
 #[tokio::test]
-async fn without_a_player_nothing_is_bought_and_the_caller_is_told_how_to_get_one() {
+async fn without_a_player_nothing_is_bought_and_the_error_names_players() {
     let world = World::with(quick(), &[("PATH", "")]).await;
     let refusal = world.refusal("speak", json!({ "text": "Good morning." })).await;
     for part in
@@ -21,7 +21,7 @@ async fn without_a_player_nothing_is_bought_and_the_caller_is_told_how_to_get_on
 }
 
 #[tokio::test]
-async fn what_is_said_aloud_is_saved_and_billed_by_its_characters() {
+async fn spoken_text_is_saved_and_billed_by_its_characters() {
     let world = World::new().await;
     let view = world.make("speak", json!({ "text": "Good morning. How are you?" })).await;
     assert_eq!(view["status"], "succeeded", "{view}");
@@ -31,7 +31,7 @@ async fn what_is_said_aloud_is_saved_and_billed_by_its_characters() {
 }
 
 #[tokio::test]
-async fn what_leaves_is_what_the_documentation_asks_for() {
+async fn the_request_has_the_documented_body() {
     let world = World::new().await;
     world.make("speak", json!({ "text": "Hello" })).await;
     let audio = json!({ "sample_rate": 32000, "bitrate": 128_000, "format": "mp3", "channel": 1 });
@@ -67,7 +67,7 @@ async fn what_leaves_is_what_the_documentation_asks_for() {
 }
 
 #[tokio::test]
-async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
+async fn bad_arguments_cost_nothing_and_the_error_names_the_allowed_values() {
     let world = World::new().await;
     for (arguments, parts) in [
         (json!({ "text": "x".repeat(10_000) }), ["`text`", "1 to 9999"]),
@@ -101,7 +101,7 @@ async fn a_refused_session_costs_nothing_and_a_crowded_one_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_session_that_fails_in_mid_sound_keeps_what_had_come_and_says_that_it_may_be_billed() {
+async fn a_session_that_fails_in_the_middle_keeps_the_partial_audio_and_says_that_it_may_be_billed() {
     let world = World::new().await;
     let said = world.refusal("speak", json!({ "text": "One. #failtask two. Three." })).await;
     assert!(said.contains("1027") && said.contains("may be billed"), "{said}");
@@ -138,7 +138,7 @@ async fn play_audio_without_a_player_or_with_a_wrong_input_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn read_only_offers_the_playing_of_what_is_there() {
+async fn read_only_offers_playback_of_existing_files() {
     let world = World::with(quick(), &[("MINIMAX_READ_ONLY", "true")]).await;
     assert!(rmcp::ServerHandler::get_tool(&world.server, "play_audio").is_some());
     assert!(rmcp::ServerHandler::get_tool(&world.server, "speak").is_none());
@@ -184,7 +184,7 @@ mod players {
     }
 
     #[tokio::test]
-    async fn what_is_heard_is_what_is_saved_and_the_first_sound_is_timed() {
+    async fn the_played_audio_equals_the_saved_file_and_its_start_is_timed() {
         let (world, at, _dir) = world("mpv", LISTENS).await;
         let result = world.call("speak", json!({ "text": "Good morning. How are you?" })).await;
         let view = result.structured_content.clone().unwrap();
@@ -200,7 +200,7 @@ mod players {
     }
 
     #[tokio::test]
-    async fn a_player_that_reads_files_only_plays_the_saved_one_under_a_name_that_says_nothing() {
+    async fn a_player_that_only_reads_files_plays_a_copy_under_a_random_name() {
         let (world, at, _dir) = world("afplay", LISTENS).await;
         let view = world.make("speak", json!({ "text": "Rosebud." })).await;
         assert!(view["usage"]["first_sound_ms"].is_u64(), "{view}");

@@ -21,7 +21,7 @@ async fn a_sentence_is_a_file_of_the_length_that_minimax_reports() {
 }
 
 #[tokio::test]
-async fn what_leaves_is_what_the_documentation_asks_for() {
+async fn the_request_has_the_documented_body() {
     let world = World::new().await;
     world.make("text_to_audio", json!({ "text": "Hello", "voice": "English_expressive_narrator" })).await;
     assert_eq!(
@@ -83,7 +83,7 @@ async fn every_format_arrives_under_its_own_ending() {
 }
 
 #[tokio::test]
-async fn audio_that_comes_as_hex_after_all_is_kept_too() {
+async fn audio_that_arrives_as_hex_is_saved_too() {
     let world = World::new().await;
     let body = json!({
         "data": { "audio": "49443304000000000000fffb90640000", "status": 2 },
@@ -98,7 +98,7 @@ async fn audio_that_comes_as_hex_after_all_is_kept_too() {
 }
 
 #[tokio::test]
-async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
+async fn bad_arguments_cost_nothing_and_the_error_names_the_allowed_values() {
     let world = World::new().await;
     for (arguments, parts) in [
         (json!({ "text": "x".repeat(50_001) }), ["`text`", "50000"]),

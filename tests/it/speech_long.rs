@@ -51,7 +51,7 @@ async fn a_text_of_more_than_ten_thousand_characters_is_a_task_and_its_result_is
 }
 
 #[tokio::test]
-async fn what_leaves_is_what_the_documentation_asks_for() {
+async fn the_request_has_the_documented_body() {
     let world = World::new().await;
     world.make("text_to_audio", json!({ "text": long(), "voice_id": "narrator" })).await;
     assert_eq!(
@@ -99,7 +99,7 @@ async fn every_format_comes_out_of_the_archive_and_opus_has_its_own_rate() {
 }
 
 #[tokio::test]
-async fn a_text_file_is_counted_and_uploaded_and_named_by_number() {
+async fn a_text_file_is_counted_uploaded_and_sent_by_its_id() {
     let world = World::new().await;
     let path = input(&world, "book.txt", "Er war einmal. 你好。".as_bytes());
     let arguments = json!({ "text_file": path, "subtitles": "vtt" });
@@ -135,7 +135,7 @@ async fn the_same_key_and_file_are_one_order_though_each_upload_has_its_own_numb
 }
 
 #[tokio::test]
-async fn an_archive_of_texts_is_taken_as_it_is_and_has_no_known_price() {
+async fn an_archive_of_texts_is_sent_unchanged_and_has_no_known_price() {
     let world = World::new().await;
     let path = input(&world, "book.zip", &crate::uploads::zip(&["one.txt", "two.txt"]));
     let view = world.make("text_to_audio", json!({ "text_file": path })).await;
@@ -204,7 +204,7 @@ async fn an_archive_without_the_sound_stays_reachable_by_its_link() {
 }
 
 #[tokio::test]
-async fn where_links_are_wanted_the_archives_link_is_the_result() {
+async fn in_url_mode_the_link_of_the_archive_is_the_result() {
     let world = World::with(quick(), &[("MINIMAX_API_RESOURCE_MODE", "url")]).await;
     let view = world.make("text_to_audio", json!({ "text": long() })).await;
     let file = &view["files"][0];

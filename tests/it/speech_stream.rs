@@ -72,7 +72,7 @@ async fn a_text_of_more_than_three_thousand_characters_is_streamed_to_disk() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_streamed_or_should_be_a_link_is_asked_for_at_once() {
+async fn speech_that_cannot_be_streamed_or_should_be_a_link_is_requested_in_one_response() {
     let world = World::new().await;
     let mut wav = call();
     wav["format"] = json!("wav");
@@ -85,7 +85,7 @@ async fn what_cannot_be_streamed_or_should_be_a_link_is_asked_for_at_once() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_leaves_unknown_and_its_beginning_under_a_name_that_says_so() {
+async fn a_broken_stream_leaves_an_unknown_job_and_a_file_that_is_named_incomplete() {
     let world = World::new().await;
     world.sandbox.script(vec![Rule::once("/v1/t2a_v2", Act::Truncate { bytes: 50_000 })]);
     let refusal = world.refusal("text_to_audio", call()).await;
@@ -96,7 +96,7 @@ async fn a_stream_that_breaks_off_leaves_unknown_and_its_beginning_under_a_name_
 }
 
 #[tokio::test]
-async fn a_refusal_in_mid_stream_says_what_came_and_that_it_may_be_billed() {
+async fn an_error_in_the_middle_of_a_stream_reports_the_partial_audio_and_that_it_may_be_billed() {
     let world = World::new().await;
     world.sandbox.script(vec![Rule::once("/v1/t2a_v2", events(&[piece(), piece(), refusal(1027)]))]);
     let said = world.refusal("text_to_audio", call()).await;
@@ -122,7 +122,7 @@ async fn a_refusal_before_the_first_sound_is_a_refusal_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_whole_that_is_repeated_at_the_end_is_heard_once() {
+async fn audio_that_is_repeated_at_the_end_is_saved_once() {
     let world = World::new().await;
     let whole = format!("{MP3}{MP3}");
     for (script, bytes) in [
@@ -138,7 +138,7 @@ async fn a_whole_that_is_repeated_at_the_end_is_heard_once() {
 }
 
 #[tokio::test]
-async fn a_stream_without_its_last_event_is_no_result() {
+async fn a_stream_without_its_last_event_is_not_a_result() {
     let world = World::new().await;
     world.sandbox.script(vec![Rule::once("/v1/t2a_v2", events(&[piece()]))]);
     let said = world.refusal("text_to_audio", call()).await;
@@ -148,7 +148,7 @@ async fn a_stream_without_its_last_event_is_no_result() {
 
 /// Kills the real program with SIGKILL while the audio is being streamed.
 #[tokio::test]
-async fn a_server_that_is_killed_in_mid_stream_leaves_unknown_and_nothing_under_a_final_name() {
+async fn a_server_killed_during_a_stream_leaves_an_unknown_job_and_no_final_file() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }

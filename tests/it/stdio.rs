@@ -125,7 +125,7 @@ fn an_unknown_tool_is_a_protocol_error_and_bad_arguments_are_a_result() {
 }
 
 #[test]
-fn parameters_of_another_form_are_called_that_and_the_form_is_named() {
+fn the_error_about_parameters_of_a_wrong_form_names_the_form() {
     on_stage(|stage| {
         let mut program = stage.program();
         program.initialize("2025-06-18");
@@ -173,7 +173,7 @@ fn progress_is_sent_to_those_who_ask_and_only_to_them() {
 }
 
 #[test]
-fn a_client_that_leaves_without_a_word_is_no_error() {
+fn a_client_that_disconnects_silently_is_not_an_error() {
     on_stage(|stage| {
         let mut program = stage.program();
         assert!(program.hang_up().success());
@@ -196,7 +196,7 @@ fn a_stray_notification_before_the_first_request_ends_nothing() {
 }
 
 #[test]
-fn hanging_up_ends_the_program_soon_even_while_a_video_is_made() {
+fn disconnecting_ends_the_program_soon_even_while_a_video_is_made() {
     on_stage(|stage| {
         let mut pace = quick();
         pace.seconds = 600.0;
@@ -349,7 +349,7 @@ fn a_request_whose_id_is_open_buys_nothing_and_the_first_one_s_answer_is_its_own
 }
 
 #[test]
-fn a_cancelled_request_keeps_its_id_until_it_is_over() {
+fn a_cancelled_request_keeps_its_id_until_it_has_ended() {
     on_stage(|stage| {
         stage.sandbox.set_pace(minimax_mcp::sandbox::Pace { delay_ms: 1_000, ..quick() });
         let mut program = stage.program();

@@ -1,5 +1,4 @@
-//! Lines on stdio that are not messages: each is answered, with its id where that can be read, and the server
-//! continues.
+//! Lines on stdio that are not messages: each is answered, with its id if that can be read, and the server continues.
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ fn below(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn to_be_looked_at_it_needs_no_file_no_port_and_no_network() {
+fn an_inspected_server_needs_no_file_no_port_and_no_network() {
     if crate::postgres::leaves_out("a server without a database server") {
         return;
     }
@@ -68,7 +68,7 @@ fn assert_no_port(program: &Program) {
 fn assert_no_port(_: &Program) {}
 
 #[test]
-fn a_second_one_that_is_started_to_be_thrown_away_disturbs_nothing() {
+fn a_second_server_that_is_started_and_stopped_disturbs_nothing() {
     on_stage(|stage| {
         let mut working = stage.program();
         working.initialize("2025-11-25");
@@ -157,7 +157,7 @@ fn lines_of_rubbish_before_the_first_request_and_after_it_end_nothing() {
 
 /// A line in the wrong encoding, and one that is cut off at the end of the input.
 #[test]
-fn bytes_that_are_no_text_and_a_last_line_without_an_end_are_no_error() {
+fn bytes_that_are_not_text_and_an_unfinished_last_line_are_not_errors() {
     on_stage(|stage| {
         let mut program = stage.program();
         program.initialize("2025-06-18");
@@ -185,7 +185,7 @@ fn for_ever(stage: &Stage) {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_to_one_that_was_only_looked_at_is_an_end_and_no_error() {
+fn a_signal_to_a_server_that_was_only_inspected_is_a_clean_exit() {
     on_stage(|stage| {
         let mut program = stage.program();
         discover(&mut program);

@@ -1,4 +1,4 @@
-//! Databases and folders that cannot be used: what the server says, that it buys nothing, and that nothing is lost.
+//! Databases and folders that cannot be used: the server reports the problem, buys nothing, and loses nothing.
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -155,7 +155,7 @@ fn repaired(stage: &Stage, what: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_database_with_a_damaged_beginning_gives_every_record_back() {
+fn every_record_of_a_database_with_a_damaged_beginning_is_recovered() {
     for (what, at, length) in [("its first bytes", 0, 100), ("its whole first page", 0, 4096)] {
         let Some(stage) = Stage::with_file() else { return };
         let ids = stage.history(3);
@@ -166,7 +166,7 @@ fn a_database_with_a_damaged_beginning_gives_every_record_back() {
 }
 
 #[test]
-fn a_database_that_is_damaged_in_the_middle_gives_back_what_can_be_read() {
+fn all_readable_rows_of_a_damaged_database_are_recovered() {
     let Some(stage) = Stage::with_file() else { return };
     let ids = stage.history(12);
     let length = fs::metadata(stage.database()).unwrap().len();
@@ -187,7 +187,7 @@ fn a_database_that_is_damaged_in_the_middle_gives_back_what_can_be_read() {
 }
 
 #[test]
-fn a_database_that_was_cut_off_gives_back_what_is_left() {
+fn the_rows_of_a_truncated_database_are_recovered() {
     let Some(stage) = Stage::with_file() else { return };
     let ids = stage.history(12);
     let length = fs::metadata(stage.database()).unwrap().len();
@@ -198,7 +198,7 @@ fn a_database_that_was_cut_off_gives_back_what_is_left() {
 }
 
 #[test]
-fn a_database_of_noise_is_kept_and_a_new_one_begun() {
+fn a_database_of_noise_is_kept_and_a_new_one_created() {
     let Some(stage) = Stage::with_file() else { return };
     stage.history(1);
     fs::write(stage.database(), noise(100_000)).unwrap();
@@ -330,14 +330,14 @@ fn hold_the_records(seconds: u64) {
 }
 
 #[test]
-fn records_that_another_program_holds_are_waited_for() {
+fn locked_records_are_waited_for() {
     hold_the_records(2);
 }
 
 /// `cargo test --test it storage -- --ignored --nocapture`
 #[test]
 #[ignore = "half a minute of waiting"]
-fn records_that_another_program_holds_for_long_are_waited_for_or_the_call_says_so() {
+fn records_that_are_locked_for_long_are_waited_for_or_reported() {
     hold_the_records(30);
 }
 

@@ -39,7 +39,7 @@ async fn webvtt_and_json_are_there_too() {
 }
 
 #[tokio::test]
-async fn none_is_none() {
+async fn with_subtitles_none_no_subtitles_are_requested() {
     let world = World::new().await;
     let view = world.make("text_to_audio", json!({ "text": "One.", "subtitles": "none" })).await;
     assert_eq!(view["files"].as_array().unwrap().len(), 1);
@@ -47,7 +47,7 @@ async fn none_is_none() {
 }
 
 #[tokio::test]
-async fn subtitles_that_cannot_be_read_are_kept_as_they_came() {
+async fn subtitles_that_cannot_be_converted_are_kept_unchanged() {
     let world = World::new().await;
     world.sandbox.script(vec![Rule::always("/cdn/", Act::Raw { body: "{\"lines\": 1}".into() })]);
     let view = world.make("text_to_audio", json!({ "text": "One.", "subtitles": "srt" })).await;
@@ -58,7 +58,7 @@ async fn subtitles_that_cannot_be_read_are_kept_as_they_came() {
 }
 
 #[tokio::test]
-async fn where_links_are_wanted_the_subtitles_are_a_link_to_minimaxs_own() {
+async fn in_url_mode_the_subtitles_are_minimax_s_link() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }

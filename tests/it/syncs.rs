@@ -1,5 +1,5 @@
-//! How often a paid call waits for the disk. Each wait is most of what the call costs beside MiniMax, and each that is
-//! missing could lose what was paid for.
+//! How often a paid call waits for the disk. Each wait is most of the time of the call besides MiniMax, and each that
+//! is missing could lose what was paid for.
 
 use std::time::Duration;
 

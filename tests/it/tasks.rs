@@ -1,4 +1,4 @@
-//! The tasks extension: a task in place of a long wait, for clients that support it.
+//! The tasks extension: a task instead of a long wait, for clients that support it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn a_video_is_a_task_that_the_next_process_knows() {
 }
 
 #[test]
-fn what_is_quick_is_answered_at_once_even_where_tasks_are_known() {
+fn a_quick_call_is_answered_at_once_even_if_the_client_supports_tasks() {
     on_stage(quick(), |sandbox, dir| {
         let mut program = Program::at(&sandbox.url(), dir);
         let result = call(&mut program, &with_tasks(), "text_to_image", json!({ "prompt": "x" }));
@@ -104,7 +104,7 @@ fn a_client_that_does_not_ask_for_tasks_gets_none() {
 }
 
 #[test]
-fn a_task_can_be_given_up_and_a_failure_is_a_result() {
+fn a_task_can_be_cancelled_and_a_failure_is_a_result() {
     on_stage(Pace { polls: 60, ..quick() }, |sandbox, dir| {
         let mut program = Program::at(&sandbox.url(), dir);
         let arguments = json!({ "prompt": "x", "model": "MiniMax-H3" });

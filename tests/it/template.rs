@@ -48,7 +48,7 @@ async fn a_number_that_is_not_in_the_table_is_sent_with_a_warning() {
 }
 
 #[tokio::test]
-async fn a_template_without_what_it_needs_costs_nothing() {
+async fn a_template_without_its_required_inputs_costs_nothing() {
     let world = World::new().await;
     for (arguments, parts) in [
         (json!({}), ["`template_id`", "diving"]),

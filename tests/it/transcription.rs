@@ -76,7 +76,7 @@ async fn every_format_arrives_under_its_own_ending_with_its_own_times() {
 }
 
 #[tokio::test]
-async fn what_was_spoken_by_an_earlier_job_is_understood_and_links_are_fetched_by_us() {
+async fn speech_of_an_earlier_job_is_transcribed_and_links_are_fetched_by_the_server() {
     let world = World::new().await;
     let spoken = world.make("text_to_audio", json!({ "text": "Hello there", "format": "flac" })).await;
     for file in [&spoken["files"][0]["uri"], &spoken["files"][0]["url"]] {
@@ -90,7 +90,7 @@ async fn what_was_spoken_by_an_earlier_job_is_understood_and_links_are_fetched_b
 }
 
 #[tokio::test]
-async fn what_can_be_checked_is_checked_before_anything_is_sent() {
+async fn arguments_are_checked_before_anything_is_sent() {
     let world = World::new().await;
     let file = wav(&world.out().join("talk.wav"), 10);
     let long = wav(&world.out().join("long.wav"), 501);
@@ -117,7 +117,7 @@ async fn what_can_be_checked_is_checked_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_its_rate_sends_the_whole_recording_again() {
+async fn a_throttled_transcription_sends_the_whole_recording_again() {
     let world = World::new().await;
     // The file is larger than one read, so a retry must start again from the beginning.
     let file = wav(&world.out().join("talk.wav"), 60);
@@ -145,7 +145,7 @@ async fn an_answer_that_was_lost_is_never_bought_again() {
 }
 
 #[tokio::test]
-async fn refusals_come_in_an_envelope_and_say_whose_turn_it_is() {
+async fn refusals_in_an_envelope_name_who_must_act() {
     let world = World::new().await;
     let file = wav(&world.out().join("my #sensitive talk.wav"), 10);
     for format in ["text", "vtt"] {

@@ -1,4 +1,4 @@
-//! A server with a plan's key and a pay-as-you-go key: which of them pays, asks and fetches.
+//! A server with a plan's key and a pay-as-you-go key: the one that pays, polls and downloads.
 
 mod each_key;
 mod overflow;
@@ -139,7 +139,7 @@ async fn a_model_that_is_not_in_the_plan_is_bought_from_the_balance() {
 }
 
 #[test]
-fn a_row_of_the_user_puts_a_model_into_the_plan_whose_key_may_stand_in_a_file() {
+fn a_row_of_the_user_adds_a_model_to_the_plan_whose_key_may_be_in_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let facts = dir.path().join("facts.json");
     let row = json!({ "id": "generate_video", "in_plan": true, "models": ["MiniMax-H3"] });
@@ -252,7 +252,7 @@ async fn each_key_has_a_budget_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_left_for_a_chat_is_counted_for_the_key_that_pays() {
+async fn the_rest_of_the_budget_for_a_chat_is_that_of_the_paying_key() {
     for setting in ["MINIMAX_BUDGET_DAY", "MINIMAX_BUDGET_PROCESS"] {
         let world = world(&[(setting, "0.03")]).await;
         let chat = json!({ "prompt": "hi", "model": "MiniMax-M3" });
@@ -331,7 +331,7 @@ async fn a_job_whose_key_is_gone_sleeps_and_wakes_with_it() {
 }
 
 #[tokio::test]
-async fn a_voice_and_a_file_go_by_the_key_that_made_them() {
+async fn a_voice_and_a_file_are_used_with_the_key_that_made_them() {
     let world = world(&[]).await;
     let designed = world.make("voice_design", json!({ "prompt": "Warm", "preview_text": "Hello" })).await;
     let voice = designed["voice_id"].clone();

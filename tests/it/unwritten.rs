@@ -1,4 +1,4 @@
-//! Records that cannot be written: updates go to the spool, so that no paid result exists only in memory.
+//! Records that cannot be written: updates go to the spool, so that no paid result is only in memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -145,7 +145,7 @@ fn a_video_whose_task_met_locked_records_is_delivered_by_the_next_start() {
 }
 
 #[test]
-fn what_could_not_be_written_is_written_as_soon_as_it_can_be() {
+fn spooled_updates_are_written_as_soon_as_possible() {
     let stage = stage();
     let mut program = started(&stage);
     order(&stage, &mut program, || fill(&stage));
@@ -211,7 +211,7 @@ fn a_price_that_could_not_be_written_is_written_by_the_next_start() {
 
 /// A call without a job dies before its price is written. Its estimate still counts, because MiniMax has answered.
 #[test]
-fn a_call_that_dies_before_its_price_is_written_keeps_its_estimate_set_aside() {
+fn a_call_that_dies_before_its_price_is_written_keeps_its_reserve() {
     let stage = stage();
     listed(&mut stage.program());
     let mut victim = stage.cell.program(&[("MINIMAX_CRASH_POINT", "settle.before#1")]).ready();
@@ -226,7 +226,7 @@ fn a_call_that_dies_before_its_price_is_written_keeps_its_estimate_set_aside() {
 }
 
 #[test]
-fn lines_that_are_about_no_record_are_left_for_the_server_that_they_are_about() {
+fn spooled_lines_of_other_records_are_left_for_their_server() {
     let stage = stage();
     drop(started(&stage));
     let line = json!({ "when": 1, "job": "video-elsewhere", "task_id": "1", "record": {} }).to_string();
@@ -245,7 +245,7 @@ fn lines_that_are_about_no_record_are_left_for_the_server_that_they_are_about() 
 
 /// A job that a newer version wrote is left alone, and logged only once instead of every two seconds.
 #[test]
-fn an_open_job_that_cannot_be_read_is_complained_about_once() {
+fn an_open_job_that_cannot_be_read_is_logged_once() {
     let stage = stage();
     let mut program = started(&stage);
     program.call("generate_video", json!({ "prompt": "A fox", "wait_seconds": 0 }));
@@ -262,7 +262,7 @@ fn an_open_job_that_cannot_be_read_is_complained_about_once() {
 
 #[cfg(unix)]
 #[test]
-fn what_the_data_folder_does_not_take_lies_in_the_output_folder() {
+fn updates_that_the_data_folder_cannot_store_are_spooled_to_the_output_folder() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let stage = stage();

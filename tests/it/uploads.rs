@@ -51,7 +51,7 @@ async fn nothing_leaves(world: &World, path: &str) {
 }
 
 #[tokio::test]
-async fn no_tool_takes_a_key_a_password_file_or_settings_however_they_are_named() {
+async fn no_tool_accepts_a_key_a_password_file_or_settings_under_any_name() {
     let world = World::new().await;
     let out = world.out();
     let late = format!("{}{KEY}", "Once upon a time.\n".repeat(500));
@@ -67,7 +67,7 @@ async fn no_tool_takes_a_key_a_password_file_or_settings_however_they_are_named(
 }
 
 #[tokio::test]
-async fn no_tool_takes_a_picture_that_declares_more_than_anybody_can_look_at() {
+async fn no_tool_accepts_a_picture_that_declares_too_many_pixels() {
     let world = World::new().await;
     let side = 60_000_u32.to_be_bytes();
     let bomb = [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], &side, &side, &[8, 2, 0, 0, 0], &[0; 4096]].concat();
@@ -75,7 +75,7 @@ async fn no_tool_takes_a_picture_that_declares_more_than_anybody_can_look_at() {
 }
 
 #[tokio::test]
-async fn no_tool_takes_a_file_from_outside_or_from_a_hidden_folder() {
+async fn no_tool_accepts_a_file_from_outside_or_from_a_hidden_folder() {
     let dir = tempfile::tempdir().unwrap();
     let home = dunce::canonicalize(dir.path()).unwrap();
     // The whole home folder is allowed, except for the keys in it.
@@ -108,7 +108,7 @@ async fn no_tool_takes_a_file_from_outside_or_from_a_hidden_folder() {
 }
 
 #[tokio::test]
-async fn an_archive_of_texts_is_taken_and_any_other_is_not() {
+async fn only_an_archive_of_texts_is_accepted() {
     let world = World::new().await;
     let out = world.out();
     for (name, entries) in [

@@ -146,7 +146,7 @@ fn a_newer_program_that_starts_beside_an_older_one_breaks_none_of_its_paid_jobs(
 
 /// The records lack the last migration, and a live older program works on a video in them.
 #[test]
-fn a_newer_program_takes_no_job_from_an_older_one_that_lives() {
+fn a_newer_program_adopts_no_job_of_a_living_older_one() {
     if crate::postgres::leaves_out("earlier forms of SQLite's file") {
         return;
     }

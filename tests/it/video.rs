@@ -60,7 +60,7 @@ async fn every_mode_of_v1_reaches_the_model_that_can_do_it() {
 }
 
 #[tokio::test]
-async fn every_mode_of_h3_is_sent_as_the_documentation_asks() {
+async fn every_mode_of_h3_is_sent_as_documented() {
     let world = World::new().await;
     let image = "https://example.com/a.png";
     let content = |parts: Value| parts;
@@ -176,7 +176,7 @@ async fn options_that_only_some_models_have_reach_those() {
 }
 
 #[tokio::test]
-async fn an_impossible_wish_costs_nothing_and_names_what_is_possible() {
+async fn an_unsupported_request_costs_nothing_and_the_error_names_the_allowed_values() {
     let world = World::new().await;
     let image = "https://example.com/a.png";
     for (arguments, parts) in [

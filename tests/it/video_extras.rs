@@ -132,7 +132,7 @@ async fn a_callback_has_to_be_a_public_https_address() {
 }
 
 #[tokio::test]
-async fn a_job_is_made_again_in_2k_by_its_task() {
+async fn a_job_is_regenerated_in_2k_by_its_task() {
     let world = World::new().await;
     let first = video(&world).await;
     let dry = world.make("regenerate_video", json!({ "job_id": first["job_id"], "dry_run": true })).await;
@@ -156,7 +156,7 @@ async fn a_job_is_made_again_in_2k_by_its_task() {
 }
 
 #[tokio::test]
-async fn a_video_from_a_file_is_made_again_with_the_inputs_it_came_from() {
+async fn a_video_from_a_file_is_regenerated_with_its_original_inputs() {
     let world = World::new().await;
     let first = video(&world).await;
     let uri = first["files"][0]["uri"].clone();
@@ -185,7 +185,7 @@ async fn a_video_from_a_file_is_made_again_with_the_inputs_it_came_from() {
 }
 
 #[tokio::test]
-async fn a_wish_for_2k_that_cannot_be_granted_costs_nothing() {
+async fn an_impossible_2k_regeneration_costs_nothing() {
     let world = World::new().await;
     let hailuo = world.make("generate_video", json!({ "prompt": "A fox" })).await;
     let image = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
@@ -234,7 +234,7 @@ async fn a_base_video_of_the_wrong_size_is_refused_before_it_is_sent() {
 
 /// A task of another program is checked against MiniMax's report of it.
 #[tokio::test]
-async fn a_task_of_another_program_is_looked_at_before_it_is_made_again() {
+async fn a_task_of_another_program_is_queried_before_it_is_regenerated() {
     let world = World::new().await;
     let task = |fields: Value| {
         let mut task = json!({
@@ -306,7 +306,7 @@ async fn the_accounts_tasks_are_listed_with_the_jobs_they_are_here() {
 }
 
 #[tokio::test]
-async fn a_list_survives_bad_weather_and_refuses_what_it_cannot_read() {
+async fn a_list_survives_transient_errors_and_refuses_bad_arguments() {
     let world = World::new().await;
     let act = Act::Refuse { code: 1000, message: None, retry_after: None };
     world.sandbox.script(vec![Rule::once("/v2/query/video_generation", act)]);

@@ -1,4 +1,4 @@
-//! The viewer (MCP Apps): who gets it, what it is, and that results have everything it needs.
+//! The viewer (MCP Apps): the clients that get it, its content, and the data in results that it needs.
 
 use minimax_mcp::jobs::STATUSES;
 use minimax_mcp::mcp::Shown;

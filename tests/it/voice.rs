@@ -32,7 +32,7 @@ fn with(one: &Value, other: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_clone_with_every_option_leaves_as_the_documentation_asks_and_speaks_its_demo() {
+async fn a_clone_with_every_option_is_sent_as_documented_and_speaks_its_demo() {
     let world = World::new().await;
     let (file, clip) = (recording(&world, "me.wav", 12), recording(&world, "clip.wav", 5));
     let view = world
@@ -79,7 +79,7 @@ async fn a_clone_with_every_option_leaves_as_the_documentation_asks_and_speaks_i
 }
 
 #[tokio::test]
-async fn without_a_text_the_result_is_the_voice_alone() {
+async fn without_a_text_the_result_is_only_the_voice() {
     let world = World::new().await;
     let file = recording(&world, "me.wav", 10);
     let view = world.make("voice_clone", json!({ "voice_id": "MyVoice001", "file": file })).await;
@@ -150,7 +150,7 @@ async fn sound_in_an_mp4_file_is_m4a_whatever_brand_the_recorder_wrote() {
 }
 
 #[tokio::test]
-async fn what_can_be_checked_is_checked_before_anything_is_sent() {
+async fn arguments_are_checked_before_anything_is_sent() {
     let world = World::new().await;
     let file = recording(&world, "me.wav", 12);
     let (short, long) = (recording(&world, "short.wav", 9), recording(&world, "long.wav", 301));
@@ -198,7 +198,7 @@ async fn what_can_be_checked_is_checked_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn what_minimax_has_against_a_clone_is_told_with_what_helps() {
+async fn minimax_s_objection_to_a_clone_is_reported_with_advice() {
     let world = World::new().await;
     let (file, clip) = (recording(&world, "me.wav", 12), recording(&world, "clip.wav", 5));
     let good = json!({ "voice_id": "MyVoice001", "file": file });

@@ -46,7 +46,7 @@ async fn voices_are_listed_with_what_the_table_knows_of_them() {
 }
 
 #[tokio::test]
-async fn a_list_comes_in_pages() {
+async fn a_list_has_pages() {
     let world = World::new().await;
     let all = world.make("list_voices", json!({})).await;
     let (mut cursor, mut seen) = (Value::Null, Vec::new());
@@ -86,7 +86,7 @@ async fn without_a_key_the_table_answers_and_says_so() {
 }
 
 #[tokio::test]
-async fn lists_that_are_null_or_not_there_are_empty_and_bad_weather_is_waited_out() {
+async fn null_or_missing_lists_are_empty_and_transient_errors_are_retried() {
     let world = World::new().await;
     let body = json!({ "voice_cloning": null, "base_resp": { "status_code": 0 } }).to_string();
     let refused = Act::Refuse { code: 1000, message: None, retry_after: None };
@@ -132,7 +132,7 @@ async fn a_voice_of_ones_own_speaks_is_listed_and_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_deleted_is_explained() {
+async fn the_error_about_a_voice_that_cannot_be_deleted_explains_why() {
     let world = World::new().await;
     let refusal = world.refusal("delete_voice", json!({ "voice_id": "English_radiant_girl" })).await;
     assert!(refusal.contains("system voice"), "{refusal}");

@@ -115,7 +115,7 @@ fn image() -> Value {
 const AT_ONCE: &str = "UPDATE outbox SET due_at = 0 WHERE is_open = 1";
 
 #[test]
-fn each_job_that_ends_is_told_once_with_a_signature_and_without_its_prompt() {
+fn each_ended_job_is_announced_once_with_a_signature_and_without_its_prompt() {
     let (stage, receiver) = (Stage::new(), Receiver::start(&[]));
     let mut program = receiver.program(&stage);
     let made = program.call("text_to_image", image());
@@ -165,7 +165,7 @@ fn each_job_that_ends_is_told_once_with_a_signature_and_without_its_prompt() {
 }
 
 #[test]
-fn a_message_is_sent_again_with_the_same_id_until_it_is_taken() {
+fn a_message_is_sent_again_with_the_same_id_until_it_is_accepted() {
     let (stage, receiver) = (Stage::new(), Receiver::start(&[500, 302]));
     let mut program = receiver.program(&stage);
     let made = program.call("text_to_image", image());
@@ -236,7 +236,7 @@ fn two_processes_of_one_store_send_each_message_once() {
 }
 
 #[test]
-fn a_private_address_is_refused_unless_the_settings_allow_it_and_the_job_goes_on() {
+fn a_private_address_is_refused_unless_the_settings_allow_it_and_the_job_continues() {
     let (stage, receiver) = (Stage::new(), Receiver::start(&[]));
     let secure = receiver.url.replace("http://", "https://");
     let settings = [("MINIMAX_WEBHOOK_URL", secure.as_str()), ("MINIMAX_WEBHOOK_SECRET", SECRET)];
@@ -261,7 +261,7 @@ fn without_the_setting_nothing_is_written_or_sent() {
 }
 
 #[test]
-fn callers_over_http_are_told_apart_and_get_links_in_place_of_paths() {
+fn callers_over_http_are_kept_apart_and_get_links_instead_of_paths() {
     use crate::http_attack::stage::{ADA, BOB, Process};
 
     let (stage, receiver) = (Stage::new(), Receiver::start(&[]));
@@ -296,7 +296,7 @@ fn callers_over_http_are_told_apart_and_get_links_in_place_of_paths() {
 const OTHER_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 #[test]
-fn a_token_with_a_webhook_gets_the_messages_about_its_own_jobs_alone() {
+fn a_token_with_a_webhook_gets_only_messages_about_its_own_jobs() {
     use crate::http_attack::stage::{ADA, BOB, Process};
 
     let (stage, common, own) = (Stage::new(), Receiver::start(&[]), Receiver::start(&[500]));
@@ -356,7 +356,7 @@ fn desktop(dir: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_note_on_the_desktop_says_over_stdio_what_has_ended_and_over_http_nothing() {
+fn ended_jobs_are_shown_on_the_desktop_over_stdio_but_not_over_http() {
     use crate::http_attack::stage::{ADA, Process};
 
     let stage = Stage::new();

@@ -1,5 +1,5 @@
-//! What a model gets of a result, by the client that it is used in. Clients pass on different parts, so each part must be
-//! enough by itself.
+//! The parts of a result that reach a model, by client. Clients pass on different parts, so each part must be enough by
+//! itself.
 //!
 //! The rules of Claude Code and Codex were recorded with the programs (`tests/clients/hosts.py` runs them); those of
 //! opencode and LangChain are in their sources.

@@ -1,4 +1,5 @@
-//! What goes over the wire by protocol revision, and what is accepted of clients that differ from the specification.
+//! The messages on the wire by protocol revision, and those that are accepted from clients that deviate from the
+//! specification.
 
 use std::time::Duration;
 
@@ -393,7 +394,7 @@ fn an_unknown_version_gets_the_newest_that_has_initialize() {
 }
 
 #[tokio::test]
-async fn over_http_initialize_is_judged_in_the_same_way() {
+async fn over_http_initialize_is_checked_in_the_same_way() {
     let served = Served::open().await;
     let sent = |message: Value| {
         let request = web()

@@ -1,4 +1,5 @@
-//! The wishes in `bench/wishes`: each fits the tools, its right calls are accepted, and the runner scores as it says.
+//! The wishes in `bench/wishes`: each fits the tools, its right calls are accepted, and the runner scores as
+//! documented.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -240,7 +241,7 @@ async fn every_right_call_is_accepted_by_the_server() {
 
 /// A rule that forbade the right call too would make every answer wrong.
 #[test]
-fn what_must_not_happen_has_a_reason_and_is_not_the_right_call() {
+fn a_forbidden_call_has_a_reason_and_is_not_a_right_call() {
     for wish in list(&file(), "wishes") {
         for rule in list(wish, "never") {
             assert!(rule["why"].is_string(), "{}: {rule}", wish["id"]);

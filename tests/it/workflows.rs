@@ -1,4 +1,4 @@
-//! The workflows: every action is named by a commit, with its version beside it.
+//! The workflows: every action is pinned to a commit, with its version in a comment.
 
 use std::collections::BTreeMap;
 use std::fs;

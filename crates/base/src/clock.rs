@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_is_told_from_one_that_drifts() {
+    fn a_clock_that_is_set_is_distinguished_from_one_that_drifts() {
         let mut offset = Offset::default();
         for (by, at, changed) in [
             (0, 0, None),

@@ -182,7 +182,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_secs(1);
 
     #[test]
-    fn one_caller_takes_its_share_and_all_together_take_everything() {
+    fn one_caller_gets_its_share_and_all_together_get_everything() {
         let permits = Permits::new(10, 4);
         let first = permits.try_take("ada", 3).unwrap();
         assert_eq!(permits.try_take("ada", 2).unwrap_err(), Exhausted::Share);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_waits_for_its_own_share_and_not_for_ever() {
+    async fn a_caller_waits_for_its_own_share_for_a_limited_time() {
         let permits = Permits::new(10, 4);
         let held = permits.take("ada", 4, MOMENT).await.unwrap();
         assert_eq!(permits.take("ada", 1, MOMENT).await.unwrap_err(), Exhausted::Share);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_who_hold_nothing_are_forgotten() {
+    fn callers_without_permits_are_forgotten() {
         let permits = Permits::new(10, 4);
         let _held = permits.try_take("ada", 1).unwrap();
         for count in 0..MANY {

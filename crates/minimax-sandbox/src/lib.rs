@@ -1,7 +1,7 @@
 //! A simulator of the MiniMax (Hailuo) API on a loopback port, for tests and demos.
 //!
-//! It answers what the documentation says MiniMax answers, rejects what MiniMax rejects, and links to real media files that
-//! it draws and encodes itself. Nothing leaves the machine, and nothing costs money.
+//! It answers as documented by MiniMax, rejects the requests that MiniMax rejects, and links to real media files that it
+//! draws and encodes itself. Nothing leaves the machine, and nothing costs money.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -65,7 +65,7 @@ pub struct Options {
     pub dir: Option<PathBuf>,
     /// The only accepted API key. `None` accepts any key that is not empty.
     pub key: Option<String>,
-    /// How fast the sandbox works.
+    /// The speed of the sandbox.
     pub pace: Pace,
 }
 
@@ -95,7 +95,7 @@ impl Sandbox {
         self.state.base.clone()
     }
 
-    /// All endpoints, as `GET /v1/files/list`. Variable parts of a path stand in braces.
+    /// All endpoints, in the form `GET /v1/files/list`. Variable parts of a path are in braces.
     pub fn endpoints() -> &'static [String] {
         &routes::ENDPOINTS
     }
@@ -126,7 +126,7 @@ impl Sandbox {
         self.state.streaming.load(std::sync::atomic::Ordering::SeqCst)
     }
 
-    /// Changes the pace, also for running tasks.
+    /// Changes the pace, even for running tasks.
     pub fn set_pace(&self, pace: Pace) {
         self.state.set_pace(pace);
     }

@@ -10,7 +10,7 @@ use crate::endpoints::{self, cdn, control};
 use crate::engine::routes::Routes;
 use crate::engine::state::AppState;
 
-/// The endpoints of MiniMax's API, as `GET /v1/files/list`.
+/// The endpoints of MiniMax's API, in the form `GET /v1/files/list`.
 pub(crate) static ENDPOINTS: LazyLock<Vec<String>> = LazyLock::new(|| api().into_endpoints());
 
 /// The API, the files behind download links, and the control endpoints.

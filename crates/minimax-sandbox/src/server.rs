@@ -57,7 +57,7 @@ pub(crate) async fn answer(
     if let Some(response) = early_response(act.as_ref())? {
         return Ok(finished(&state, number, &path, &trace, response));
     }
-    // Held until the response is ready: that long the request counts as in flight.
+    // Held until the response is ready, because the request is in flight until then.
     let _permits = match state.limits.admit(parts.method.as_str(), &path) {
         Ok(permits) => permits,
         Err(error) => return Ok(finished(&state, number, &path, &trace, error.into_response())),

@@ -1,4 +1,4 @@
-//! Checks of the key and of the way to MiniMax. All requests are free.
+//! Checks of the key and of the connection to MiniMax. All requests are free.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,13 +18,13 @@ use crate::config::{Config, HOSTS, KeyKind, NamedKey};
 use crate::facts::Class;
 use crate::money::{Currency, Decimal};
 
-/// How long a host may take to answer. Two such waits and the rest stay below ten seconds.
+/// How long a host may take to answer. Two such waits and the other checks take less than ten seconds.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long a name may take to be resolved.
 const DNS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// A clock that is off by more than this breaks signed links and the days of budgets.
+/// The tolerated error of the clock. A larger one breaks signed links and the days of budgets.
 const SKEW: Duration = Duration::from_secs(300);
 
 /// The proxy of the environment.
@@ -100,7 +100,7 @@ pub(super) async fn lines(config: &Config, sources: &Sources, proxy: Option<&Pro
     let accepted =
         with_probes().filter(|(_, probed)| probed.first().is_some_and(Probed::accepts)).map(|(key, _)| key);
     for mut found in join_all(accepted.map(|key| funds(config, key))).await {
-        // Two keys of one account see the same money.
+        // Two keys of one account report the same money.
         found.retain(|line| lines.iter().all(|known| known.text != line.text));
         lines.append(&mut found);
     }
@@ -125,7 +125,7 @@ async fn probe_hosts(hosts: &[(Option<&'static str>, &str)], key: Option<&Secret
     .await
 }
 
-/// What the hosts say about a key.
+/// The hosts' answer about a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Verdict {
     /// A host accepts it. The region is known if the host is one of MiniMax's own.
@@ -202,7 +202,7 @@ fn shown(key: &NamedKey<'_>, sources: &Sources, is_only_key: bool) -> Line {
     Line::ok("key", found)
 }
 
-/// The beginning and, of a long key, the last four characters.
+/// The beginning of a key and, if it is long, its last four characters.
 pub(in crate::cli) fn masked(key: &SecretString) -> String {
     let key = key.expose_secret();
     let start = ["sk-api-", "sk-cp-", "sk-"].iter().find(|start| key.starts_with(**start)).unwrap_or(&"");
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_belongs_to_the_region_that_takes_it_and_an_unreachable_host_proves_nothing() {
+    fn a_key_belongs_to_the_region_that_accepts_it_and_an_unreachable_host_proves_nothing() {
         let of = |hosts: &[Probed]| verdict(hosts);
         assert_eq!(of(&[host("global", refused(2049)), host("cn", None)]), Verdict::Accepted(Some("cn")));
         assert_eq!(of(&[host("global", None), unreachable("cn")]), Verdict::Accepted(Some("global")));
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_shown_by_its_beginning_and_end_alone() {
+    fn only_the_beginning_and_the_end_of_a_key_are_shown() {
         for (key, shown) in
             [("sk-api-0123456789abcdefWXYZ", "sk-api-…WXYZ"), ("sk-cp-short", "sk-cp-…"), ("secret", "…")]
         {
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn the_proxy_of_the_environment_is_found_without_its_password_and_not_where_it_does_not_count() {
+    fn the_proxy_of_the_environment_is_named_without_its_password_and_only_if_it_is_used() {
         let proxy = |host: &str, pairs: &[(&str, &str)]| {
             let lookup = |name: &str| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
             Proxy::of(host, lookup).map(|proxy| proxy.address)
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_balance_and_a_used_up_window_are_told_with_their_codes() {
+    fn an_empty_balance_and_a_used_up_window_are_reported_with_their_codes() {
         let empty = Balance { available_amount: "0.00".to_owned(), ..Balance::default() };
         let line = money(&empty, Currency::Usd, false);
         assert!(line.status == Status::Wrong && line.fix.unwrap().contains("1008"));

@@ -1,4 +1,4 @@
-//! The clients of this machine: whether this server is in their lists, once, with a program that starts.
+//! Checks of the clients on this machine: whether each lists this server exactly once, with a program that starts.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -34,11 +34,11 @@ const FETCHERS: &[&str] = &["npx", "uvx", "cmd"];
 struct Found {
     client: &'static Client,
     file: String,
-    /// The folder of the project, if the entry is for one project alone.
+    /// The folder of the project, if the entry is for only one project.
     project: Option<PathBuf>,
     /// Whether `setup` writes entries of this place.
     is_of_setup: bool,
-    /// Whether the file belongs to the project, which others may have written.
+    /// Whether the file belongs to the project, so that others may have written it.
     is_foreign: bool,
     name: String,
     entry: Value,
@@ -53,7 +53,7 @@ impl Found {
         }
     }
 
-    /// The line that corrects the entry.
+    /// The fix for the entry: a command or an instruction.
     fn fix(&self) -> String {
         if self.is_of_setup && self.name == NAME {
             let scope = if self.project.is_some() { " --scope project" } else { "" };
@@ -94,7 +94,7 @@ impl Entries {
         let mut entries = Self { found: Vec::new(), problems: Vec::new(), others: Vec::new() };
         for client in CLIENTS.iter().filter(|client| client.format != Format::Printed) {
             entries.read(client, Scope::User, folders);
-            // In the home folder, the file of the project may be that of the user.
+            // In the home folder, the project's file may be the user's file.
             let real = |scope| dunce::canonicalize(client.file(scope, folders)?).ok();
             if real(Scope::Project).is_none_or(|file| Some(file) != real(Scope::User)) {
                 entries.read(client, Scope::Project, folders);
@@ -188,8 +188,8 @@ impl Entries {
     }
 }
 
-/// Two entries with two names are two servers: the client lists every tool twice. Of two with one name, the client uses
-/// that of the project, and the other has no effect there.
+/// A warning about two entries. With different names they are two servers, and the client lists every tool twice. With the
+/// same name, the client uses the project's entry, and the other has no effect there.
 fn duplicates(client: &Client, own: &[&Found]) -> Option<Line> {
     let pairs = own.iter().enumerate().flat_map(|(at, first)| {
         own.iter().skip(at + 1).filter(|second| first.meets(second)).map(move |second| (first, second))
@@ -264,7 +264,7 @@ async fn started(found: &Found, dirs: &[PathBuf]) -> Line {
     }
 }
 
-/// What an entry starts, for a person. Other arguments than a package may be secret.
+/// The command of an entry, for a person. It shows a package, but no other arguments, because they may be secret.
 fn launched(command: &str, args: &[String]) -> String {
     let stem = Path::new(command).file_stem().unwrap_or_default().to_string_lossy();
     let package = args.iter().find(|word| !word.starts_with(['-', '/']));
@@ -274,8 +274,8 @@ fn launched(command: &str, args: &[String]) -> String {
     }
 }
 
-/// True if the entry starts nothing but this program as a server. A project's file comes with the project: its author must
-/// not decide what runs here.
+/// True if the entry only starts this program as a server. A project's file comes with the project, and its author must not
+/// decide what runs here.
 fn is_harmless(command: &str, args: &[String], env: &[(String, String)]) -> bool {
     is_this_program(Path::new(command))
         && args.iter().all(|word| ["serve", "--sandbox"].contains(&word.as_str()))
@@ -294,7 +294,7 @@ fn on_path(command: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
 }
 
 async fn handshake(command: &Path, args: &[String], env: Vec<(String, String)>) -> Result<(), String> {
-    // The server makes its data folder when it starts. The doctor leaves nothing behind.
+    // The server makes its data folder when it starts, so it gets a temporary one: the doctor leaves nothing behind.
     let scratch = tempfile::tempdir().map_err(|error| in_words(&error))?;
     let mut child = Command::new(command)
         .args(args)

@@ -77,7 +77,7 @@ pub(super) async fn bucket(config: &Config) -> Option<Line> {
 }
 
 /// Whether files can be made in a folder, and how much space is left there. A folder that does not exist yet is judged by
-/// the one that it would be made in.
+/// its nearest existing parent.
 fn folder(check: &'static str, setting: &'static str, path: &Path) -> Line {
     let shown = path.display();
     let existing = path.ancestors().find(|part| part.symlink_metadata().is_ok());
@@ -88,7 +88,7 @@ fn folder(check: &'static str, setting: &'static str, path: &Path) -> Line {
     // A file system of size zero, such as `/proc`, reports no free space, but that is not its problem.
     let has_size = fs4::total_space(existing).is_ok_and(|size| size > 0);
     let free = fs4::available_space(existing).ok().filter(|_| has_size);
-    // First the space: on a full disk no file can be made either.
+    // Check the space first, because no file can be made on a full disk.
     if let Some(line) = free.and_then(|free| too_little(check, setting, path, free)) {
         return line;
     }
@@ -148,8 +148,8 @@ pub(super) async fn records(config: &Config) -> Line {
     }
 }
 
-/// The audio player that `play_audio` and `speak` would use. None is needed if the settings offer neither tool, or are
-/// those of a server for callers on other machines.
+/// The audio player that `play_audio` and `speak` would use. A missing one is no problem if the settings offer neither tool,
+/// or are for callers on other machines.
 pub(super) fn player(config: &Config) -> Line {
     let http = &config.http;
     let is_for_others =

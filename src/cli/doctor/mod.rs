@@ -38,7 +38,7 @@ pub(super) async fn run(
         machine::bucket(&config),
     )
     .await;
-    // A client that has a key works, whatever this shell has.
+    // A client that has a key works, even if this shell has none.
     if let (None, Some(line)) = (config.keys().first, entries.with_key()) {
         account.iter_mut().filter(|found| found.check == "key").for_each(|found| *found = line.clone());
     }

@@ -1,4 +1,4 @@
-//! What the doctor says: a line for each check.
+//! The doctor's report: a line for each check.
 
 use std::fmt::Write as _;
 
@@ -101,7 +101,7 @@ fn name(check: &str) -> String {
     }
 }
 
-/// The text with blanks up to this width. A Chinese character takes two columns.
+/// The text, padded with blanks to this width. A Chinese character takes two columns.
 fn padded(text: &str, width: usize) -> String {
     let columns: usize = text.chars().map(|letter| if letter.is_ascii() { 1 } else { 2 }).sum();
     format!("{text}{}", " ".repeat(width.saturating_sub(columns)))

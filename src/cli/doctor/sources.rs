@@ -1,4 +1,4 @@
-//! Where the keys that `doctor` checks are from.
+//! The sources of the keys that `doctor` checks.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::texts::login as say_login;
 
-/// Where a key is from.
+/// The source of a key.
 pub(in crate::cli) struct KeySource {
     pub(super) words: String,
     /// The setting, and its value as it was given.
@@ -26,14 +26,14 @@ impl KeySource {
         Self { words, given: text.map(|text| (name, text.into())) }
     }
 
-    /// The setting, if its value has more than the key and blanks around it.
+    /// The setting, if its value contains more than the key and blanks.
     pub(super) fn wrapped_in(&self, key: &SecretString) -> Option<&'static str> {
         let (name, text) = self.given.as_ref()?;
         (text.expose_secret().trim() != key.expose_secret()).then_some(*name)
     }
 }
 
-/// Where the keys are from.
+/// The sources of both keys.
 pub(in crate::cli) struct Sources {
     pub(in crate::cli) key: KeySource,
     pub(in crate::cli) plan_key: KeySource,

@@ -1,4 +1,4 @@
-//! `minimax-mcp login` and `logout`: one place for the keys, so that no client's file holds it.
+//! `minimax-mcp login` and `logout`: one place for the keys, so that no client's file contains them.
 
 mod stored;
 
@@ -13,7 +13,7 @@ use super::texts::LanguageOption;
 use super::texts::login as say;
 use crate::config::{Config, HOSTS, KeyKind, read_key};
 
-/// Longer than any key, with what people paste around it.
+/// The most bytes that are read, more than any key with the text that people paste around it.
 const MOST: u64 = 16 << 10;
 
 /// The arguments of `login`.
@@ -83,7 +83,7 @@ pub(super) async fn store(options: &Options, config: &Config) -> Outcome {
     Ok(())
 }
 
-/// The text with the key: asked for without an echo at a terminal, else all of stdin.
+/// The text with the key: at a terminal it is asked for without an echo, otherwise it is all of stdin.
 fn typed() -> io::Result<String> {
     if io::stdin().is_terminal() {
         return rpassword::prompt_password(say::key_question());
@@ -95,7 +95,7 @@ fn typed() -> io::Result<String> {
     }
 }
 
-/// Forgets the stored keys.
+/// Deletes the stored keys.
 pub(super) fn forget(config: &Config) -> Outcome {
     let was_there = Stored::forget(&config.data_dir)?;
     let words = if was_there { say::deleted() } else { say::none_stored() };

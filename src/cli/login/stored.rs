@@ -1,6 +1,6 @@
-//! The file with the keys, for its owner alone. It is a file and not the system's keyring: a client starts the server
-//! without a person at hand, and a keyring that is locked, or that does not know this version of the program, asks its
-//! user and blocks the start until there is an answer.
+//! The file with the keys, which only its owner can read. The system's keyring is not used: a client may start the server
+//! while no person is there, and a keyring that is locked, or that does not know this version of the program, asks its user
+//! and blocks the start until there is an answer.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::telemetry::in_words;
 
 const FILE: &str = "credentials.json";
 
-/// Longer than any key.
+/// The largest file that is read, in bytes. Real ones are much smaller.
 const MOST: u64 = 64 << 10;
 
-/// The stored keys: that of the balance, that of a plan, or both. Both are of one region.
+/// The stored keys: a key of the balance, a key of a plan, or both. Both belong to one region.
 #[derive(Debug, Clone, Default)]
 pub(in crate::cli) struct Stored {
     key: Option<SecretString>,
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Stored {
     pub(in crate::cli) path: PathBuf,
     /// Whether the server uses the key of the balance in this environment.
     pub(in crate::cli) key_in_use: bool,
-    /// Whether it uses that of the plan.
+    /// Whether it uses the key of the plan.
     pub(in crate::cli) plan_key_in_use: bool,
 }
 
@@ -47,7 +47,7 @@ impl Stored {
         let value: Value = serde_json::from_str(&text).map_err(|_| unused("the file is damaged"))?;
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let mut stored = Self { region: text("region"), path: path.clone(), ..Self::default() };
-        // A version that knew one key wrote a plan's key as `key`.
+        // Earlier versions knew only one key, and wrote a plan's key as `key`.
         for key in [text("plan_key"), text("key")].into_iter().flatten() {
             stored.put(SecretString::from(key));
         }
@@ -57,7 +57,7 @@ impl Stored {
         Ok(Some(stored))
     }
 
-    /// Takes a key in place of the one of its kind.
+    /// Replaces the key of the same kind.
     fn put(&mut self, key: SecretString) {
         match KeyKind::of(Some(&key)) {
             KeyKind::Plan => self.plan_key = Some(key),
@@ -65,10 +65,10 @@ impl Stored {
         }
     }
 
-    /// Stores a key, in place of an earlier one of its kind. One of the other kind stays, if it is of the same region.
-    /// Returns what is stored now.
+    /// Stores a key, and replaces an earlier one of the same kind. A key of the other kind stays if it belongs to the same
+    /// region. Returns the keys that are stored now.
     pub(super) fn write(data_dir: &Path, key: &SecretString, region: Option<&str>) -> Result<Self, String> {
-        // A file that cannot be read has no key that could stay.
+        // A file that cannot be read has no key to keep.
         let mut stored = Self::read(data_dir).unwrap_or_default().unwrap_or_default();
         let is_first = {
             let mut others = stored.clone();
@@ -114,20 +114,20 @@ impl Stored {
         }
     }
 
-    /// Decides which of the keys the server uses. A key in the environment takes the place of the stored one of its kind,
-    /// and the key of the balance takes that of both: it may be of another account.
+    /// Decides which of the keys the server uses. A key in the environment replaces the stored key of its kind. A key of the
+    /// balance replaces both, because it may belong to another account.
     pub(in crate::cli) fn use_beside(&mut self, has_key: bool, has_plan_key: bool) {
         self.key_in_use = self.key.is_some() && !has_key;
         self.plan_key_in_use = self.plan_key.is_some() && !has_key && !has_plan_key;
     }
 
-    /// Whether the server uses one of them.
+    /// Whether the server uses at least one of them.
     pub(in crate::cli) fn is_in_use(&self) -> bool {
         self.key_in_use || self.plan_key_in_use
     }
 
-    /// A variable as it would be with the keys in the environment that are used. The region of the keys counts if the
-    /// environment names neither a region nor a host.
+    /// The value of a variable as if the used keys were in the environment. The region of the keys counts if the environment
+    /// names neither a region nor a host.
     pub(in crate::cli) fn setting(
         &self,
         name: &str,
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_kept_for_its_owner_alone_and_forgotten() {
+    fn a_stored_key_is_private_and_can_be_deleted() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         assert!(Stored::read(&data).unwrap().is_none() && !Stored::forget(&data).unwrap());
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_takes_the_place_of_its_own_kind_and_both_are_of_one_region() {
+    fn a_new_key_replaces_the_one_of_its_kind_and_both_are_of_one_region() {
         let dir = tempfile::tempdir().unwrap();
         let write = |key: &str, region| Stored::write(dir.path(), &SecretString::from(key), region);
         let keys = |stored: &Stored| {

@@ -1,4 +1,4 @@
-//! The clients that `setup` knows: where each keeps its list of servers, and how an entry looks there. As of 2026-11-29.
+//! The clients that `setup` knows: the file of each with its list of servers, and the form of an entry. As of 2026-11-29.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ impl System {
     };
 }
 
-/// How the client's file is written.
+/// The format of a client's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Format {
     /// JSON. Comments and trailing commas are kept where the client allows them.
@@ -30,7 +30,7 @@ pub(in crate::cli) enum Format {
     Toml,
     /// YAML.
     Yaml,
-    /// There is no file to edit: `setup` prints the entry, and says where it belongs.
+    /// There is no file to edit: `setup` prints the entry, and explains where it belongs.
     Printed,
 }
 
@@ -62,12 +62,12 @@ pub(in crate::cli) struct Client {
     project: Option<&'static str>,
     /// Another name of the file. It is used if it exists.
     other_name: Option<&'static str>,
-    /// What shows that the client is used, if the folder of its file does not: for the user, and in a project.
+    /// A path that shows that the client is used, if the folder of its file does not: for the user, and in a project.
     evidence: [Option<&'static str>; 2],
     pub(in crate::cli) format: Format,
-    /// The key that holds the servers.
+    /// The key of the list of servers.
     pub(in crate::cli) servers: &'static str,
-    /// The key in the user's file that holds servers by project folder.
+    /// The key in the user's file with servers by project folder.
     pub(in crate::cli) projects: Option<&'static str>,
     /// The client's own command that removes the entry.
     pub(in crate::cli) remove: Option<&'static str>,
@@ -97,7 +97,8 @@ const PLAIN: Client = Client {
     has_inputs: false,
 };
 
-/// Paths begin with the home folder (`~`), the folder for settings (`$CONFIG`), or a folder that a variable can move.
+/// All clients. Paths begin with the home folder (`~`), the folder for settings (`$CONFIG`), or a folder that a variable can
+/// move.
 pub(in crate::cli) const CLIENTS: &[Client] = &[
     Client {
         id: "claude-desktop",
@@ -221,7 +222,7 @@ pub(in crate::cli) const CLIENTS: &[Client] = &[
     },
 ];
 
-/// Which of a client's files.
+/// One of a client's two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum Scope {
     /// For all projects of this user.
@@ -230,7 +231,7 @@ pub(in crate::cli) enum Scope {
     Project,
 }
 
-/// The folders of this machine that paths of clients begin with.
+/// The folders on this machine that paths of clients begin with.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Folders {
     system: System,
@@ -245,7 +246,7 @@ pub(in crate::cli) struct Folders {
 }
 
 impl Folders {
-    /// Finds the folders by the environment.
+    /// Finds the folders from the environment.
     pub(in crate::cli) fn new(
         system: System,
         home: &Path,
@@ -396,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_found_by_its_file_or_by_a_folder_of_its_own() {
+    fn a_client_is_found_by_its_file_or_by_its_own_folder() {
         let dir = tempfile::tempdir().unwrap();
         let (home, project) = (dir.path().join("home"), dir.path().join("project"));
         std::fs::create_dir_all(&home).unwrap();

@@ -1,4 +1,4 @@
-//! A client's configuration as text that is edited in place: what is not ours keeps its bytes.
+//! Edits a client's configuration as text: everything but our entry keeps its bytes.
 
 mod json;
 mod place;
@@ -25,7 +25,7 @@ pub(in crate::cli) fn entries(format: Format, text: &str, servers: &str) -> Resu
     }
 }
 
-/// The first place at which a client that reads plain JSON stops, such as a comment or a trailing comma.
+/// The first position at which a parser of plain JSON fails, such as a comment or a trailing comma.
 pub(in crate::cli) fn not_plain_json(text: &str) -> Option<Unusable> {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     if text.trim().is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn remove(
     })
 }
 
-/// Edits a text without its byte order mark, and with one kind of line end.
+/// Edits a text without its byte order mark and with uniform line ends, and restores both.
 fn edited(text: &str, edit: impl FnOnce(&str) -> Result<String, Unusable>) -> Result<String, Unusable> {
     let (mark, body) = match text.strip_prefix(BOM) {
         Some(body) => ("\u{feff}", body),

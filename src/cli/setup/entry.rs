@@ -8,18 +8,18 @@ use super::clients::{Client, Shape, System};
 
 const ALLOWED_DIRS: &str = "MINIMAX_ALLOWED_DIRS";
 
-/// Fields that are the user's choice: the allowed folders, and how long a client waits. `setup` sets them in a new entry
-/// only.
+/// Fields that are the user's choice: the allowed folders, and how long a client waits. `setup` sets them only in a new
+/// entry.
 const SUGGESTED: &[&str] = &[ALLOWED_DIRS, "timeout"];
 
-/// The names of the program's field, and of that for its environment, in the entries of all clients.
+/// The names of the fields for the program and for its environment, in the entries of all clients.
 const COMMANDS: [&str; 2] = ["command", "cmd"];
 pub(super) const ENVIRONMENTS: [&str; 3] = ["env", "environment", "envs"];
 
 /// The name of the entry.
 pub(in crate::cli) const NAME: &str = "minimax";
 
-/// The packages on npm and PyPI have this name; so has the program that they install.
+/// The name of the packages on npm and PyPI, and of the program that they install.
 pub(in crate::cli) const PACKAGE: &str = "minimax-mcp-server";
 
 /// The name of the program.
@@ -36,9 +36,9 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// The command for the program at `path`. In the cache of `npx` or `uvx` the path changes with each version and may
-    /// be cleaned up at any time, so there it is the line that fetches the package. `search` holds the folders of PATH: a
-    /// link there outlives an update of what it leads to.
+    /// The command for the program at `path`. In the cache of `npx` or `uvx` the path changes with each version and may be
+    /// removed at any time, so there the command is the one that fetches the package. `search` has the folders of PATH: a
+    /// link there survives an update of its target.
     pub(super) fn of(path: &Path, search: &[PathBuf], system: System) -> Self {
         let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
         let line = |words: &[&str]| match words {
@@ -71,11 +71,11 @@ impl Launch {
     }
 }
 
-/// What an entry says, whatever the client.
+/// The content of an entry, for any client.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) launch: Launch,
-    /// The settings with a key that are to be in the file.
+    /// The settings with a key to write into the file.
     pub(super) keys: Vec<(&'static str, String)>,
     /// Other variables.
     pub(super) env: Vec<(&'static str, String)>,
@@ -97,7 +97,7 @@ impl Entry {
         env
     }
 
-    /// True if the client is to ask for the key.
+    /// True if the client should ask for the key.
     pub(super) fn asks(&self, client: &Client) -> bool {
         self.ask && self.keys.is_empty() && client.has_inputs
     }
@@ -165,14 +165,14 @@ fn is_chosen(old: &Map<String, Value>, name: &String) -> bool {
 /// A command, its arguments, and the variables of its environment.
 pub(in crate::cli) type Started = (String, Vec<String>, Vec<(String, String)>);
 
-/// How the server of an entry is started, whatever the client.
+/// The command that an entry of any client starts.
 pub(in crate::cli) fn read(entry: &Value) -> Option<Started> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let list = |value: Option<&Value>| -> Vec<String> {
         value.and_then(Value::as_array).into_iter().flatten().filter_map(text).collect()
     };
     let command = COMMANDS.iter().find_map(|name| entry.get(*name))?;
-    // Zed once had the fields in `command`.
+    // Older versions of Zed had the fields in `command`.
     let inner = if command.is_object() { command } else { entry };
     let (command, args) = match command {
         Value::Array(_) => {
@@ -199,7 +199,7 @@ pub(in crate::cli) fn is_ours(entry: &Value) -> bool {
     stem(&command) == PROGRAM || is_this_program(Path::new(&command)) || args.iter().any(|word| package(word))
 }
 
-/// True for the program that runs, whatever its name.
+/// True for the running program, under any name.
 pub(in crate::cli) fn is_this_program(command: &Path) -> bool {
     let own = std::env::current_exe().and_then(dunce::canonicalize).ok();
     own.is_some() && dunce::canonicalize(command).ok() == own
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folders_that_a_user_opened_stay_and_everything_else_is_ours() {
+    fn the_folders_that_a_user_allowed_stay_and_all_other_fields_are_ours() {
         let entry = |dirs: Option<&str>, region: &str| {
             let mut env = json!({ "MINIMAX_REGION": region });
             if let Some(dirs) = dirs {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_cache_of_npx_or_uvx_the_line_is_written_and_elsewhere_the_path() {
+    fn in_a_cache_of_npx_or_uvx_the_entry_fetches_the_package_and_elsewhere_it_has_the_path() {
         let of = |path: &str, system| Launch::of(Path::new(path), &[], system);
         let npx = of(
             "/home/a/.npm/_npx/1f/node_modules/minimax-mcp-server-linux-x64/bin/minimax-mcp",
@@ -246,7 +246,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_on_path_is_written_in_place_of_what_it_leads_to() {
+    fn a_link_in_path_is_written_instead_of_its_target() {
         let dir = tempfile::tempdir().unwrap();
         let (cellar, bin) = (dir.path().join("cellar"), dir.path().join("bin"));
         std::fs::create_dir_all(&cellar).unwrap();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_added_to_an_entry_stays() {
+    fn fields_that_a_user_added_to_an_entry_stay() {
         let old = json!({ "command": "old", "timeout": 9, "env": { "MINIMAX_BUDGET_DAY": "5", "A": "1" } });
         let ours = json!({ "command": "new", "args": [], "env": { "A": "2" } });
         let wanted = json!({ "command": "new", "timeout": 9, "env": { "MINIMAX_BUDGET_DAY": "5", "A": "2" }, "args": [] });

@@ -1,4 +1,4 @@
-//! Reading and writing a client's file: links are followed, the mode is kept, and a reader never sees half of it.
+//! Reads and writes a client's file: follows links, keeps the mode, and never lets a reader see half of it.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -14,14 +14,14 @@ const BACKUP: &str = ".bak-minimax-";
 /// A client's file as it was read.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct ConfigFile {
-    /// The path behind all links.
+    /// The path with all links resolved.
     pub(super) path: PathBuf,
     /// The text with its byte order mark, or `None` if there is no file.
     pub(in crate::cli) text: Option<String>,
 }
 
 impl ConfigFile {
-    /// Reads the file. The error says what is wrong without the path.
+    /// Reads the file. The error does not contain the path.
     pub(in crate::cli) fn read(path: &Path) -> Result<Self, String> {
         let real = match dunce::canonicalize(path) {
             Ok(real) => real,
@@ -33,7 +33,7 @@ impl ConfigFile {
             }
             Err(error) => return Err(say::cannot_be_read(in_words(&error))),
         };
-        // A pipe would be waited for, and a device has no end.
+        // Reading a pipe would block, and a device has no end.
         if fs::metadata(&real).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
             return Err(say::no_ordinary_file());
         }
@@ -42,13 +42,13 @@ impl ConfigFile {
         Ok(Self { path: real, text: Some(text) })
     }
 
-    /// The first folder on the way to the file that does not exist.
+    /// The topmost folder of the file's path that does not exist.
     pub(super) fn missing_folder(&self) -> Option<PathBuf> {
         let missing = self.path.ancestors().skip(1).take_while(|folder| folder.symlink_metadata().is_err());
         missing.last().map(Path::to_owned)
     }
 
-    /// Replaces the file, if it is still as it was read. `private` keeps other users from reading a new file.
+    /// Replaces the file, if it has not changed since it was read. `private` keeps other users from reading a new file.
     pub(super) fn write(&self, text: &str, private: bool) -> io::Result<()> {
         self.check_unchanged()?;
         let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
@@ -57,7 +57,7 @@ impl ConfigFile {
         builder.prefix(".minimax-mcp-");
         #[cfg(unix)]
         if self.text.is_none() && !private {
-            // As any other new file: the umask decides.
+            // Like for any other new file, the umask decides.
             builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         }
         #[cfg(not(unix))]
@@ -73,7 +73,7 @@ impl ConfigFile {
         Ok(())
     }
 
-    /// Deletes the file, if it is still as it was read.
+    /// Deletes the file, if it has not changed since it was read.
     pub(super) fn delete(&self) -> io::Result<()> {
         self.check_unchanged()?;
         fs::remove_file(&self.path)
@@ -91,7 +91,7 @@ impl ConfigFile {
         Err(io::Error::other(say::changed_meanwhile()))
     }
 
-    /// Copies the file to a name beside it, unless an earlier copy is there. Returns the new copy.
+    /// Copies the file within its folder, unless there is an earlier copy. Returns the new copy.
     pub(super) fn back_up(&self) -> io::Result<Option<PathBuf>> {
         let (Some(name), Some(folder)) = (self.path.file_name(), self.path.parent()) else { return Ok(None) };
         let start = format!("{}{BACKUP}", name.to_string_lossy());
@@ -108,7 +108,7 @@ impl ConfigFile {
     }
 }
 
-/// A path that does not exist yet, with the links in its folders resolved: it is the same path once the file is there.
+/// A path that does not exist yet, with the links in its folders resolved, so that it stays the same once the file exists.
 fn behind_links(path: &Path) -> PathBuf {
     let real = path.ancestors().skip(1).find_map(|folder| {
         let rest = path.strip_prefix(folder).ok()?;
@@ -117,7 +117,7 @@ fn behind_links(path: &Path) -> PathBuf {
     real.unwrap_or_else(|| path.to_owned())
 }
 
-/// What is wrong with bytes that are not UTF-8, with line and column.
+/// The error for bytes that are not UTF-8, with line and column.
 fn not_utf8(bytes: &[u8]) -> String {
     let before = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     let (line, column) = position(before, before.len());

@@ -1,4 +1,4 @@
-//! `minimax-mcp setup`: writes this server into the lists of MCP clients, and takes it out again.
+//! `minimax-mcp setup`: adds this server to the lists of MCP clients, and removes it again.
 
 pub(super) mod clients;
 pub(super) mod document;
@@ -57,13 +57,13 @@ pub(super) struct Options {
     pub(super) language: LanguageOption,
 }
 
-/// What `setup` knows about this run besides its arguments.
+/// The facts about this run that `setup` needs besides its arguments.
 pub(super) struct Surroundings<'a> {
     pub(super) config: &'a Config,
-    /// What `login` stored, if it did.
+    /// The keys that `login` stored, if any.
     pub(super) stored: Option<&'a Stored>,
     pub(super) folders: Folders,
-    /// The program that runs.
+    /// The running program.
     pub(super) program: PathBuf,
     /// Settings of this shell that an entry needs: MINIMAX_DATA_DIR and MINIMAX_REGION, if they are set.
     pub(super) data_dir: Option<String>,
@@ -206,7 +206,7 @@ fn entry_for(options: &Options, around: &Surroundings<'_>) -> Result<Entry, Stri
     })
 }
 
-/// The entry as a person pastes it, with the keys around it.
+/// The entry in the form in which a person pastes it, inside the list of servers.
 fn printed(entry: &Entry, client: &Client) -> String {
     match client.format {
         Format::Json | Format::Printed => {
@@ -223,7 +223,7 @@ fn printed(entry: &Entry, client: &Client) -> String {
     }
 }
 
-/// Asks at a terminal. Elsewhere only `--yes` agrees.
+/// Asks at a terminal. Without a terminal, only `--yes` confirms.
 fn confirmed(options: &Options, count: usize, out: &mut impl Write) -> io::Result<bool> {
     if options.yes {
         return Ok(true);
@@ -253,7 +253,7 @@ pub(super) fn ask(question: &str, input: &mut impl BufRead, out: &mut impl Write
     }
 }
 
-/// Where the server will find its key, if that needs a step.
+/// How to give the server its key, if that needs a step.
 fn advice(options: &Options, around: &Surroundings<'_>) -> Option<String> {
     if options.with_key {
         return (options.scope == Scope::Project).then(say::key_in_project);
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_clear_answer_counts_and_silence_is_a_no() {
+    fn only_a_clear_answer_counts_and_no_answer_means_no() {
         for (typed, wanted, asked) in
             [("y\n", true, 1), ("YES\n", true, 1), ("n\n", false, 1), ("hm\n\ny\n", true, 3), ("", false, 1)]
         {

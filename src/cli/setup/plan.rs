@@ -1,4 +1,4 @@
-//! What `setup` is going to do with one file: decided and shown before anything is written.
+//! The change that `setup` will make to one file, decided and shown before anything is written.
 
 use std::fmt::Write as _;
 use std::io;
@@ -14,13 +14,13 @@ use super::file::ConfigFile;
 use super::undo::{Edit, Edits};
 use crate::cli::texts::setup as say;
 
-/// One file and what is to become of it.
+/// One file and its planned change.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) client: &'static Client,
     file: ConfigFile,
     change: Change,
-    /// The entry as it is and as it will be.
+    /// The entry before and after the change.
     entry: (Option<Value>, Option<Value>),
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Plan {
 enum Change {
     /// The file is already right.
     None,
-    /// The new text, and what was there before all edits of ours.
+    /// The new text, and the original before all our edits.
     Write { text: String, original: Original },
     /// The file gets back its text from before our edit, or is deleted if the edit made it.
     Restore { text: Option<String> },
@@ -55,7 +55,7 @@ pub(super) fn input() -> Value {
 }
 
 impl Plan {
-    /// The plan that brings the entry into the file.
+    /// The plan that adds the entry to the file.
     pub(super) fn addition(
         client: &'static Client,
         path: &Path,
@@ -91,7 +91,7 @@ impl Plan {
         Ok(Self { client, file, change, entry: (old, Some(new)) })
     }
 
-    /// The plan that takes the entry out of the file. An entry that `setup` did not write is not touched.
+    /// The plan that removes the entry from the file. An entry that `setup` did not write is not changed.
     pub(super) fn removal(
         client: &'static Client,
         path: &Path,
@@ -144,7 +144,7 @@ impl Plan {
         !matches!(self.change, Change::None)
     }
 
-    /// What will happen, for a person. Shows nothing of the file but our entry, and no key.
+    /// The change, for a person. Shows only our entry of the file, and no key.
     pub(super) fn shown(&self) -> String {
         let (title, path) = (self.client.title, self.path().display());
         let (old, new) = &self.entry;
@@ -211,7 +211,7 @@ impl Plan {
                     remove_empty(path, made);
                 }
                 let backup = edits.get(path).and_then(|edit| edit.backup.clone());
-                // The copy has served its purpose if it is what stands in the file.
+                // The copy is no longer needed if it equals the file.
                 if let (Some(backup), Some(text)) = (backup, text)
                     && std::fs::read(&backup).is_ok_and(|bytes| bytes == text.as_bytes())
                 {
@@ -227,7 +227,7 @@ impl Plan {
     }
 }
 
-/// Removes the folders that `setup` made for a file, unless something else is in them by now.
+/// Removes the folders that `setup` made for a file, unless they contain something else by now.
 fn remove_empty(path: &Path, made: Option<&Path>) {
     let Some(made) = made else { return };
     let made = path.ancestors().skip(1).take_while(|folder| folder.starts_with(made));
@@ -265,7 +265,7 @@ fn at(path: &Path, problem: &document::Unusable) -> String {
     }
 }
 
-/// Checks an edit by parsing its result: our entry is as it should be, and all others are unchanged.
+/// Checks an edit by parsing its result: our entry must be as planned, and all others unchanged.
 fn unharmed(
     client: &Client,
     before: &str,

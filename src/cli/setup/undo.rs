@@ -13,7 +13,7 @@ use crate::media::private;
 
 const FILE: &str = "setup.json";
 
-/// More than the edits of all clients.
+/// The largest record that is read, in bytes. Real ones are much smaller.
 const MOST: u64 = 16 << 20;
 
 /// One edit, as the single range in which two texts differ, and the entry that it changed.
@@ -79,7 +79,7 @@ impl Edit {
         Self { replaced, entry, ..self }
     }
 
-    /// True if `found` is the entry that `setup` wrote. What a user added to it since does not count.
+    /// True if `found` is the entry that `setup` wrote. Fields that a user has added since do not matter.
     pub(super) fn wrote(&self, found: &Value) -> bool {
         self.entry.as_ref().is_some_and(|entry| has_all_of(found, entry))
     }
@@ -93,8 +93,7 @@ impl Edit {
         Some(format!("{}{}{rest}", text.get(..self.offset)?, self.removed))
     }
 
-    /// The text without what the edit inserted, if other parts of the file have changed and the inserted text is there
-    /// once.
+    /// The text without the inserted piece, if other parts of the file have changed and the piece occurs exactly once.
     pub(super) fn undone_around(&self, text: &str) -> Option<String> {
         let mut places = text.match_indices(self.inserted.as_str());
         let (at, _) = places.next().filter(|_| !self.inserted.is_empty())?;
@@ -120,8 +119,8 @@ fn digest(text: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }
 
-/// The edits of all files, by path. They are in the data folder, where other users cannot read them: an edit may hold a
-/// key that stood in the file before.
+/// The edits of all files, by path. They are in the data folder, where other users cannot read them, because an edit may
+/// contain a key that was in the file before.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Edits {
     #[serde(default)]
@@ -155,7 +154,7 @@ impl Edits {
 /// Writes a file in the data folder that only this user can read, in one step.
 pub(in crate::cli) fn write_private(data_dir: &Path, name: &str, text: &str) -> io::Result<()> {
     private::folder(data_dir)?;
-    // Temporary files are made for their owner alone.
+    // Temporary files are private to their owner.
     let mut file = tempfile::Builder::new().prefix(".minimax-mcp-").tempfile_in(data_dir)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
@@ -172,14 +171,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_edit_is_undone_to_the_letter(before in ".{0,20}", after in ".{0,20}") {
+        fn an_edit_is_undone_exactly(before in ".{0,20}", after in ".{0,20}") {
             let edit = Edit::between(Some(&before), &after, None);
             prop_assert_eq!(edit.undone(&after), Some(before));
         }
     }
 
     #[test]
-    fn an_entry_is_ours_while_it_says_what_we_wrote_and_what_was_added_does_not_count() {
+    fn an_entry_is_ours_while_our_fields_are_unchanged_even_if_others_were_added() {
         let wrote = json!({ "command": "/bin/x", "args": [], "env": { "A": "." } });
         let edit = Edit::between(None, "{}", None).of(None, Some(wrote.clone()));
         let mut more = wrote.clone();
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_beside_others_is_undone_alone() {
+    fn an_edit_is_undone_even_if_other_parts_have_changed() {
         let edit = Edit::between(Some("a\nb\n"), "a\nMINE\nb\n", None);
         assert_eq!(edit.undone("x\na\nMINE\nb\n"), None);
         assert_eq!(edit.undone_around("x\na\nMINE\nb\n").as_deref(), Some("x\na\nb\n"));

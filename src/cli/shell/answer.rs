@@ -1,4 +1,4 @@
-//! The answer of a call, and what is printed of it.
+//! The answer of a call, and its printed form.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -26,7 +26,7 @@ pub(super) struct Answer {
     pub(super) texts: Vec<String>,
     pub(super) structured: Option<Value>,
     pub(super) is_error: bool,
-    /// The word of the error, for a call that failed before it had a job.
+    /// The kind of error, for a call that failed before it had a job.
     pub(super) failure: Option<String>,
 }
 
@@ -94,7 +94,7 @@ impl Answer {
         writeln!(io::stdout(), "{text}")
     }
 
-    /// The texts, with commands in place of the sentences that tell a model which tool to call next.
+    /// The texts, with commands instead of the sentences that tell a model which tool to call next.
     fn for_person(&self) -> String {
         let mut text = self.texts.join("\n");
         let mut replace = |whole: &Value, words: &str| {
@@ -114,7 +114,7 @@ impl Answer {
             let of = |name: &str| job.get(name).and_then(Value::as_str).unwrap_or_default();
             match of("status") {
                 "succeeded" => replace(job, ""),
-                // Other sentences say why waiting is of no use.
+                // Other sentences explain why waiting does not help.
                 "submitting" | "running" if of("next").contains("get_job") => {
                     replace(job, &format!("`minimax-mcp wait {}` waits for its result.", of("job_id")));
                 }
@@ -142,7 +142,7 @@ impl Answer {
     }
 }
 
-/// The text without control characters, which a terminal would execute.
+/// The text without control characters, which a terminal would interpret.
 fn harmless(text: &str) -> String {
     text.chars()
         .filter(|letter| *letter != '\r')
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_essence_is_the_paths_or_the_text() {
+    fn quiet_output_is_the_paths_or_else_the_text() {
         let of = |structured: Value| {
             Answer { texts: vec!["first".into()], structured: Some(structured), ..Answer::default() }
                 .essence()

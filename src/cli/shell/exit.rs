@@ -23,7 +23,7 @@ pub(crate) enum Exit {
     Money = 4,
     /// A job has not ended.
     Running = 5,
-    /// The request left and no answer came.
+    /// The request was sent and no answer arrived.
     Unknown = 6,
     /// Ctrl-C.
     Interrupted = 130,
@@ -51,7 +51,7 @@ pub(in crate::cli) fn help() -> String {
 }
 
 impl Exit {
-    /// Judges the answer of a call. A job whose result was waited for and that was cancelled has none.
+    /// The exit code for the answer of a call. If the command waited for a result, a cancelled job is a failure.
     pub(super) fn of(answer: &Answer, awaited: bool) -> Self {
         if let Some(word) = answer.failure.as_deref() {
             return Self::of_word(word, answer.structured.as_ref().map_or("", kind));
@@ -65,7 +65,7 @@ impl Exit {
         }
     }
 
-    /// A call that failed without a job, by the word of its error. See [`crate::mcp::ToolError`].
+    /// The code for a call that failed without a job, by the kind of error (see [`crate::mcp::ToolError`]).
     fn of_word(word: &str, kind: &str) -> Self {
         match word {
             "argument" | "not_found" | "input" => Self::Usage,
@@ -76,7 +76,7 @@ impl Exit {
         }
     }
 
-    /// A job, by its state and the error that it ended with.
+    /// The code for a job, by its state and its error.
     fn of_job(job: &Value, awaited: bool) -> Self {
         match job.get("status").and_then(Value::as_str) {
             Some("submitting" | "running") => Self::Running,
@@ -90,7 +90,7 @@ impl Exit {
                     Some(Class::Auth) => Self::Settings,
                     Some(Class::Quota) => Self::Money,
                     Some(Class::Input) => Self::Usage,
-                    // An id that names no job.
+                    // The id of no known job.
                     None if job.get("status").is_none() && kind(job) == "argument" => Self::Usage,
                     _ => Self::Failed,
                 }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_call_is_judged_by_its_error() {
+    fn the_exit_code_of_a_failed_call_follows_from_its_error() {
         for (word, kind, exit) in [
             ("argument", "argument", Exit::Usage),
             ("not_found", "argument", Exit::Usage),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_judged_by_its_state_and_the_worst_of_several_counts() {
+    fn the_exit_code_of_jobs_is_that_of_the_worst_state() {
         let judge =
             |structured| Exit::of(&Answer { structured: Some(structured), ..Answer::default() }, true);
         let job =

@@ -27,7 +27,7 @@ fn price(server: &Server, name: &str) -> &'static str {
     }
 }
 
-/// The description without what it says about the price, which has a column of its own.
+/// The description without its sentence about the price, which has its own column.
 fn description(tool: &Tool) -> String {
     let text = tool.description.as_deref().unwrap_or_default();
     text.replace(" Costs money.", "").replace(" Free.", "")

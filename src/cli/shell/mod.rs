@@ -30,13 +30,13 @@ use crate::tools;
 /// How long a paid request in flight may delay the exit, because its result is paid for.
 const LINGER: Duration = Duration::from_secs(180);
 
-/// How long to wait for the list of jobs that were started.
+/// How long to wait for the list of jobs that were started, after Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long one call of `get_job` waits. More calls follow.
 const WAIT: u32 = 240;
 
-/// A tool call, and how its result is treated.
+/// A tool call, and the handling of its result.
 struct Order {
     tool: String,
     arguments: JsonObject,
@@ -62,7 +62,7 @@ pub(super) async fn run(mut config: Config, command: Command) -> Coded {
                 writeln!(io::stdout(), "{}", text.trim_end())?;
                 return Ok(ExitCode::SUCCESS);
             }
-            // The server says which tool is meant.
+            // For an unknown name, the server suggests the right tool.
             None => (Ok(Order::of(tool.unwrap_or_default(), &json!({}))), Output { json, quiet: false }),
         },
         Command::Jobs { id: Some(id), output, .. } => {
@@ -87,7 +87,7 @@ pub(super) async fn run(mut config: Config, command: Command) -> Coded {
             return Ok(Exit::Usage.into());
         }
     };
-    // With `--quiet` too: a misspelt budget is no budget.
+    // Even with `--quiet`, because a misspelt budget limits nothing.
     for warning in warnings {
         writeln!(io::stderr(), "minimax-mcp: {warning}")?;
     }
@@ -146,7 +146,7 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
     shell.client.service().clear();
     let mut printed = Ok(());
     let exit = if let Some(answer) = &done {
-        // Whether or not somebody reads it: jobs are handed over below.
+        // A failure to print is handled below, because the jobs must be handed over first.
         printed = answer.print(output);
         let exit = Exit::of(answer, awaited);
         if exit == Exit::Settings {
@@ -168,13 +168,13 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
         _ = tokio::signal::ctrl_c() => server.jobs().shut_down(Duration::ZERO).await,
     }
     match printed {
-        // The reader had enough, and the exit code still tells how the call ended.
+        // The reader has closed the pipe. The exit code still reports how the call ended.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
         printed => printed.map(|()| exit).map_err(Into::into),
     }
 }
 
-/// What a person reads after Ctrl-C. `costs` says whether the tool costs money.
+/// The text after Ctrl-C. `costs` means that the tool costs money.
 fn interrupted(ids: &[String], costs: bool) -> String {
     let all = ids.join(" ");
     match ids {
@@ -214,7 +214,7 @@ impl Shell {
             if open.is_empty() || self.all_are_of_others(&open).await {
                 return answer;
             }
-            // All of them, so that the last answer shows all.
+            // Ask for all jobs, so that the last answer shows all of them.
             let arguments = again.clone().or_else(|| get(&open).as_object().cloned()).unwrap_or_default();
             answer = self.call("get_job".to_owned(), arguments).await;
         }
@@ -232,7 +232,7 @@ impl Shell {
         true
     }
 
-    /// The jobs that this process has begun since then and that have not ended.
+    /// The jobs that this process has begun since `then` and that have not ended.
     async fn begun_since(&self, then: Timestamp) -> Vec<String> {
         let active = self.server.jobs().active();
         let list = json!({ "limit": 50 }).as_object().cloned().unwrap_or_default();
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_ctrl_c_a_person_reads_the_job_and_how_to_find_it() {
+    fn the_text_after_ctrl_c_names_the_job_and_how_to_find_it() {
         assert!(interrupted(&[], true).contains("may be billed"));
         assert!(!interrupted(&[], false).contains("billed"));
         let one = interrupted(&["a".to_owned()], true);

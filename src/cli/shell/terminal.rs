@@ -40,7 +40,7 @@ impl Terminal {
         }
     }
 
-    /// Replaces the progress line. Blanks are used, because not every terminal knows escape sequences.
+    /// Replaces the progress line. Overwrites it with blanks, because not every terminal understands escape sequences.
     fn show(&self, words: &str) {
         let words: String = words.chars().take(WIDTH).collect();
         let length = words.chars().count();
@@ -67,7 +67,7 @@ impl ClientHandler for Terminal {
             capabilities.elicitation = Some(ElicitationCapability::new().with_form(form));
         }
         let me = Implementation::new("minimax-shell", env!("CARGO_PKG_VERSION"));
-        // In this revision the server asks while the call waits.
+        // In this revision the server asks for consent while the call waits.
         ClientConfig::new(capabilities, me).with_protocol_version(ProtocolVersion::V_2025_11_25)
     }
 

@@ -1,14 +1,14 @@
-//! The arguments of a call, as people write them on the command line.
+//! Parses the arguments of a call on the command line.
 
 use std::io::Read as _;
 
 use rmcp::model::JsonObject;
 use serde_json::Value;
 
-/// The longest file whose text is taken as an argument. The tools have lower limits of their own.
+/// The largest file that can be an argument, in bytes. The tools have their own, lower limits.
 const MOST_BYTES: u64 = 32 << 20;
 
-/// Reads the arguments. Texts stay texts here: the tool's schema decides what they mean, as it does for every client.
+/// Reads the arguments. Texts stay texts here: the tool's schema decides their types, as for every client.
 pub(super) fn read(given: &[String]) -> Result<JsonObject, String> {
     let mut arguments = JsonObject::new();
     for text in given {
@@ -58,7 +58,7 @@ fn file(key: &str, path: &str) -> Result<String, String> {
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| problem(format!("is not UTF-8 text; to give the file itself, write {key}={path}")))?;
-    // Editors end a text with a line end that is not meant.
+    // Editors add a line end that is not part of the text.
     Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).trim_end_matches(['\n', '\r']).to_owned())
 }
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_named_with_the_right_form() {
+    fn the_error_about_a_mistake_shows_the_right_form() {
         let dir = tempfile::tempdir().unwrap();
         let picture = dir.path().join("fox.png");
         std::fs::write(&picture, [0x89, b'P', 0xff]).unwrap();

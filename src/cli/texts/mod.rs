@@ -1,5 +1,5 @@
-//! What `setup`, `login`, `logout` and `doctor` say to a person, in English and Chinese. Each text is a function, so the
-//! compiler checks the values that go into it.
+//! The texts of `setup`, `login`, `logout` and `doctor`, in English and Chinese. Each text is a function, so the compiler
+//! checks its values.
 
 pub(super) mod doctor;
 pub(super) mod login;
@@ -7,7 +7,7 @@ pub(super) mod setup;
 
 use std::sync::OnceLock;
 
-/// A language that these commands speak.
+/// A language of these commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Language {
     /// English.
@@ -24,11 +24,11 @@ pub(super) struct LanguageOption {
     pub(super) lang: Option<Language>,
 }
 
-/// Set once, before anything is said.
+/// The language of this run, set before the first text.
 static SPOKEN: OnceLock<Language> = OnceLock::new();
 
 impl Language {
-    /// The language of the environment: that of the first of these variables that is set.
+    /// The language of the environment, from the first of these variables that is set.
     pub(super) fn of(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
             .into_iter()
@@ -73,7 +73,7 @@ use texts;
 mod tests {
     use super::*;
 
-    /// The placeholders of a text, and what is in backticks: commands and names, which are the same in every language.
+    /// The parts of a text that are the same in every language: placeholders, and commands and names in backticks.
     fn fixed_parts(text: &str) -> Vec<String> {
         let between = |open: char, close: char| -> Vec<String> {
             let parts = text.split(open).skip(1);
@@ -95,7 +95,7 @@ mod tests {
             let is_chinese =
                 |text: &str| text.chars().any(|letter| ('\u{4e00}'..='\u{9fff}').contains(&letter));
             assert!(!english.trim().is_empty() && !is_chinese(english), "{name}: {english}");
-            // A text of placeholders and names alone may be the same in both.
+            // A text with only placeholders and names may be the same in both.
             assert!(!chinese.is_ascii() || english == chinese, "{name}: {chinese}");
         }
         let mut names: Vec<_> = all.iter().map(|(name, ..)| name).collect();

@@ -150,7 +150,7 @@ impl Consent {
         let answer = loop {
             tokio::select! {
                 answer = &mut asking => break answer,
-                () = call.ct.cancelled() => return Err(not_confirmed("the call was cancelled before anybody answered")),
+                () = call.ct.cancelled() => return Err(not_confirmed("the call was cancelled before anyone answered")),
                 _ = heartbeat.tick() => progress::note(call, start, "waiting for a person's answer about the price").await,
             }
         };

@@ -344,7 +344,7 @@ impl Sources {
         self.jobs.bucket().is_some() && path.starts_with(self.fetched_folder())
     }
 
-    /// Copies an object to the disk of this machine. `None` if it is no longer in the bucket.
+    /// Copies an object to a disk of this machine. `None` if it is no longer in the bucket.
     async fn copied(&self, job: &str, saved: &OnDisk, object: &Object) -> Result<Option<PathBuf>, ToolError> {
         let Some(bucket) = self.jobs.bucket() else {
             let problem = "the file is in a bucket, and MINIMAX_FILES_URL is not set";
@@ -436,7 +436,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_link_that_never_ends_is_given_up() {
+    async fn a_download_that_never_ends_is_abandoned() {
         let problem = in_time(std::future::pending::<Result<(), _>>()).await.unwrap_err();
         assert!(problem.to_string().contains("within 30 minutes"), "{problem}");
         assert!(in_time(async { Ok(()) }).await.is_ok());

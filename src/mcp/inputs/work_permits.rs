@@ -186,7 +186,7 @@ mod tests {
     const FEW: Bounds = Bounds { all: 2, each: 1, places: 3 };
 
     #[tokio::test]
-    async fn a_caller_has_few_places_and_takes_none_of_another_s() {
+    async fn a_caller_has_few_slots_and_cannot_use_those_of_others() {
         let permits = Permits::new(FEW);
         let mut ada: Vec<_> = (0..3).map(|_| permits.enter("ada").unwrap()).collect();
         assert_eq!(permits.enter("ada").err(), Some(Full));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_callers_together_run_no_more_than_there_is_room_for() {
+    async fn all_callers_together_run_at_most_the_overall_limit() {
         let permits = Permits::new(FEW);
         let names: Vec<_> = (0..5).map(|number| number.to_string()).collect();
         let mut held: Vec<_> =

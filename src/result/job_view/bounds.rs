@@ -136,7 +136,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_short_stays_as_it_is() {
+    fn a_short_text_stays_unchanged() {
         let view =
             JobView { text: Some("short".to_owned()), model: Some("image-01".into()), ..JobView::default() };
         let view = view.bounded();

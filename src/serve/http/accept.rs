@@ -1,7 +1,7 @@
 //! Answers each client in a format that it accepts.
 //!
-//! The protocol has clients accept JSON and event streams, and rmcp refuses any other. Many clients send `*/*`, JSON
-//! alone, or nothing. They get one JSON message: the response, without the notifications before it.
+//! The protocol requires clients to accept JSON and event streams, and rmcp refuses others. Many clients send `*/*`, only
+//! JSON, or nothing. They get one JSON message: the response, without the notifications before it.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -20,7 +20,7 @@ use super::keepalive::{begin_in_time, events_of};
 use super::rpc::{MessageId, of_message, refusal};
 use crate::telemetry::display;
 
-/// What every request says to the service after this layer.
+/// The `Accept` header of every request after this layer.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 /// The method that only an event stream can answer. Clients of its revision repeat the method in a header.
@@ -50,7 +50,7 @@ pub async fn negotiate(mut request: Request, next: Next) -> Response {
     begin_in_time(answer, format).await
 }
 
-/// Refuses a message that is declared as something else. A web page may send other types without asking first.
+/// Refuses a message of another `Content-Type`. A web page may send other types without a preflight.
 fn check_type(headers: &HeaderMap) -> Result<(), String> {
     let given = shown(headers, &CONTENT_TYPE);
     let kind = MediaType::parse(given.trim()).ok();
@@ -127,7 +127,8 @@ fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
     values.collect::<Vec<_>>().join(", ")
 }
 
-/// The refusal of a body that is not an MCP message. The service refuses it with 415, which would blame the type.
+/// The refusal of a body that is not an MCP message. The service refuses it with 415, which would blame the
+/// `Content-Type`.
 async fn no_message(response: Response, id: Option<RequestId>) -> Response {
     let text = to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
     let text = format!(
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_follows_accept_and_is_json_where_streams_are_not_named() {
+    fn the_format_follows_accept_and_is_json_if_streams_are_not_named() {
         for (values, format) in [
             (&["application/json, text/event-stream"][..], Format::Either),
             (&["text/event-stream", "application/json"], Format::Either),

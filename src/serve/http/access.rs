@@ -62,15 +62,15 @@ impl Access {
         self
     }
 
-    /// A host name from the settings by which other machines can reach this server.
+    /// A host name in the settings at which other machines can reach this server.
     pub fn name_elsewhere(&self) -> Option<&str> {
         self.hosts.iter().map(String::as_str).find(|host| !HOME.contains(&without_port(host)))
     }
 
-    /// Who may call, in a few words.
+    /// A short description of the callers that are allowed.
     pub fn callers(&self) -> String {
         let who = match (self.tokens.are_none(), self.provider.is_some()) {
-            (true, false) => "every program of this machine, without a token",
+            (true, false) => "every program on this machine, without a token",
             (false, false) => "callers with a token",
             (true, true) => "users of the identity provider",
             (false, true) => "callers with a token, and users of the identity provider",
@@ -205,12 +205,12 @@ impl Access {
         Ok((caller, key))
     }
 
-    /// The receiver of messages about a principal's jobs that its token names.
+    /// The receiver of messages about a principal's jobs, if its token names one.
     pub(super) fn receiver(&self, principal: &str) -> Option<Receiver> {
         self.tokens.receiver(principal)
     }
 
-    /// Whether each caller brings a MiniMax key.
+    /// Whether each caller sends its own MiniMax key.
     pub fn takes_keys(&self) -> bool {
         self.caller_keys
     }
@@ -290,7 +290,7 @@ pub fn is_private(address: IpAddr) -> bool {
 enum Problem {
     Host,
     Origin,
-    /// No token came, perhaps because of this mistake.
+    /// The request has no token, perhaps because of this mistake.
     NoToken(Option<String>),
     /// The token was refused, which this sentence explains. It goes into a header, so it is plain ASCII.
     WrongToken(String),

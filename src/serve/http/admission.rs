@@ -21,21 +21,20 @@ use crate::serve::json::{self, Unfit, without_mark};
 use crate::serve::outline::Outline;
 use crate::serve::readable_id::readable_id;
 
-/// The same limit as for a line on stdio. It is large because inputs may be data URIs.
+/// The largest body, in bytes, as large as a line on stdio. The limit is high because inputs may be data URIs.
 pub(super) const LARGEST_BODY: usize = 16 * 1024 * 1024;
 
-/// Memory for the requests and responses of all callers, in KiB: half of what the service unit in examples/deploy
-/// allows.
+/// Memory for the requests and responses of all callers, in KiB: half of the limit in the service unit in examples/deploy.
 const MEMORY: usize = 512 * 1024;
 
 /// The share of one caller.
 const MEMORY_EACH: usize = MEMORY / 4;
 
-/// The memory that every request counts for, in bytes: headers, task and buffers.
+/// The memory that is counted for every request, in bytes: headers, task and buffers.
 const LEAST: usize = 64 * 1024;
 
-/// A message that takes less memory than this, in bytes, adds nothing to [`LEAST`]. A caller has too few connections
-/// for it to matter.
+/// A message that takes less memory than this, in bytes, adds nothing to [`LEAST`]. A caller has so few connections that it
+/// does not matter.
 const SMALL: usize = 256 * 1024;
 
 /// How many large messages are parsed at once. Parsing one keeps a core busy for up to a tenth of a second.
@@ -57,7 +56,7 @@ const VALUES_A_REQUEST: usize = 2_000;
 /// A large message counts as one more request for each of this many bytes.
 const BYTES_A_REQUEST: usize = 256 * 1024;
 
-/// The time limit for a complete body, which also ends a body that trickles in.
+/// The time limit for a complete body, even for one that arrives slowly but steadily.
 const WHOLE: Duration = Duration::from_secs(300);
 
 /// The limits of one server. A handle: cloning is cheap.
@@ -149,14 +148,14 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
             return of_message(refused, id.as_ref());
         }
     };
-    let body = match json::mended(&body) {
+    let body = match json::repaired(&body) {
         Some(changed) => {
             parts.headers.remove(header::CONTENT_LENGTH);
             Bytes::from(changed)
         }
         None => body,
     };
-    // The service would take it for no message at all.
+    // The service would not recognize it as a message.
     if let Some(error) = Outline::of(&body).problem() {
         return refusal(StatusCode::BAD_REQUEST, error.code, &error.message, id.as_ref());
     }
@@ -200,7 +199,7 @@ async fn whole(body: Body) -> Result<Bytes, Response> {
     let (mut pieces, mut whole) = (body.into_data_stream(), Vec::new());
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|_| {
-            (StatusCode::REQUEST_TIMEOUT, "The message broke off, or stopped coming.\n").into_response()
+            (StatusCode::REQUEST_TIMEOUT, "The message broke off or stalled.\n").into_response()
         })?;
         if piece.len() > LARGEST_BODY.saturating_sub(whole.len()) {
             return Err(too_large());
@@ -228,7 +227,7 @@ fn late() -> Response {
 fn no_memory(short: Exhausted) -> Response {
     busy(match short {
         Exhausted::Share => {
-            "Your other requests, and answers that you have not read yet, take all the memory that one caller may have."
+            "Your other requests and unread answers take all the memory that one caller may have."
         }
         Exhausted::Total => "The server is working on too many large requests.",
     })
@@ -259,7 +258,7 @@ mod tests {
     use crate::serve::http::connection::connection;
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_drips_regularly_is_given_up_all_the_same() {
+    async fn a_body_that_arrives_steadily_but_slowly_ends_at_the_time_limit() {
         let app = Router::new().route("/", post(async |_: Bytes| "all"));
         let app = app.layer(from_fn_with_state(Admission::default(), admit));
         let (ours, theirs) = tokio::io::duplex(1024);

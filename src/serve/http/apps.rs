@@ -1,8 +1,8 @@
 //! Sessions for hosts with MCP Apps, without state.
 //!
-//! Before revision 2026-07-28 a client says only in `initialize` that it shows the viewer, and this transport keeps
-//! nothing between requests. So the answer to such an `initialize` has a session id that says it, and later requests of
-//! the session bring the id back, to any replica. The id grants nothing. Other clients get no session.
+//! Before revision 2026-07-28 a client declares only in `initialize` that it shows the viewer, and this transport keeps
+//! nothing between requests. So the answer to such an `initialize` has a session id that marks the client, and later
+//! requests send the id back, to any replica. The id grants nothing. Other clients get no session.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -17,10 +17,10 @@ use crate::viewer::{self, Declared};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// The beginning of the session ids that this file gives.
+/// The beginning of these session ids.
 const MARK: &str = "apps-";
 
-/// The longest `initialize` that is read here, in bytes. Real ones have some hundred.
+/// The longest `initialize` that is read here, in bytes. Real ones have a few hundred.
 const LONGEST: usize = 64 * 1024;
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
-//! `notifications/cancelled`: the client cancels a request of its own by the id.
+//! `notifications/cancelled`: the client cancels one of its requests by the id.
 //!
-//! The transport has no sessions, so the notification comes in a request that has nothing to do with the one it cancels.
-//! A cancelled request ends as if its connection had ended: it buys nothing more, and a job that it started continues.
+//! The transport has no sessions, so the notification is a separate request without a connection to the cancelled one. A
+//! cancelled request ends as if its connection had closed: it buys nothing more, and a job that it started continues.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,8 +24,8 @@ use crate::mcp::Caller;
 /// The largest notification that is read here, in bytes.
 const LARGEST: usize = 16 * 1024;
 
-/// The caller, the client's program and the id of a request. Clients that share a token may use the same ids, so the
-/// program tells them apart.
+/// The caller, the client's program and the id of a request. The program distinguishes clients that share a token, because
+/// they may use the same ids.
 type Key = (String, Option<HeaderValue>, RequestId);
 
 /// The requests of all callers that have no complete response yet. A handle: cloning is cheap.
@@ -77,7 +77,7 @@ impl Drop for Open {
     }
 }
 
-/// Middleware for messages: carries out `notifications/cancelled`, and ends requests that it cancels.
+/// Middleware for messages: handles `notifications/cancelled`, and ends the cancelled requests.
 pub async fn cancellable(State(all): State<Cancellable>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST {
         return next.run(request).await;
@@ -150,7 +150,7 @@ mod tests {
         all.cancel(&key("ada", "a", 7));
         assert!(open.token.is_cancelled());
         drop(open);
-        assert!(all.table().is_empty(), "nothing piles up");
+        assert!(all.table().is_empty(), "nothing is left");
     }
 
     #[test]

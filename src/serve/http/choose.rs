@@ -1,4 +1,4 @@
-//! The headers by which a request chooses its tools.
+//! The headers with which a request chooses its tools.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -9,7 +9,7 @@ use rmcp::model::ErrorCode;
 use super::rpc::{MessageId, refusal};
 use crate::mcp::{Caller, Choice, Server};
 
-/// Middleware: narrows what the caller may use to what the headers choose.
+/// Middleware: limits the caller's tools to those that the headers choose.
 pub async fn choose(State(server): State<Server>, mut request: Request, next: Next) -> Response {
     let choice = Choice {
         toolsets: list(request.headers(), "x-mcp-toolsets"),

@@ -22,15 +22,14 @@ use super::connections::Place;
 /// The longest wait for a client's headers, or for the next piece of a body.
 pub const SLOWEST: Duration = Duration::from_secs(15);
 
-/// The longest time in which a client may read nothing of its response. It allows for a media player that has read
-/// ahead.
+/// The longest time in which a client may read nothing of its response. A media player that has read ahead pauses this long.
 const UNREAD: Duration = Duration::from_secs(60);
 
 /// The largest request line with headers. They are read before a token is checked.
 const LARGEST_HEAD: usize = 64 * 1024;
 
 /// A stream with a write timeout.
-type Impatient<S> = TokioIo<Pin<Box<TimeoutWriter<S>>>>;
+type TimedStream<S> = TokioIo<Pin<Box<TimeoutWriter<S>>>>;
 
 /// The application, which gets the connection's place with each request.
 pub struct Placed {
@@ -52,7 +51,7 @@ impl Service<Request<Incoming>> for Placed {
 }
 
 /// Serves HTTP over a byte stream.
-pub fn connection<S>(stream: S, app: Router, place: Option<Place>) -> Connection<Impatient<S>, Placed>
+pub fn connection<S>(stream: S, app: Router, place: Option<Place>) -> Connection<TimedStream<S>, Placed>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -111,13 +110,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_says_nothing_is_closed() {
+    async fn a_connection_without_a_request_is_closed() {
         let (_client, serving) = connect(app());
         assert!(ended(&serving).await <= 2 * SLOWEST);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_has_been_answered_and_says_nothing_more_is_closed() {
+    async fn an_idle_connection_is_closed_after_its_answer() {
         let (mut client, serving) = connect(app());
         client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         assert!(client.read_u8().await.is_ok());
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn headers_that_come_a_letter_at_a_time_are_not_waited_for() {
+    async fn headers_that_arrive_a_letter_at_a_time_reach_a_time_limit() {
         let (mut client, serving) = connect(app());
         let drip = async {
             let mut sent = 0;
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_stops_coming_is_not_waited_for() {
+    async fn a_body_that_stalls_ends_its_request() {
         let (mut client, serving) = connect(app());
         client
             .write_all(b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nfour")
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_not_read_is_given_up_and_no_more_of_it_made() {
+    async fn an_answer_that_is_not_read_is_abandoned_and_no_more_of_it_is_made() {
         let made = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&made);
         let endless = async move || {
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_read_slowly_is_not_given_up() {
+    async fn an_answer_that_is_read_slowly_is_completed() {
         let body = async || Bytes::from(vec![b'x'; 20 * 1024]);
         let (mut client, _serving) = connect(Router::new().route("/", get(body)));
         let ask = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn headers_are_held_in_memory_up_to_a_bound() {
+    async fn headers_take_a_bounded_amount_of_memory() {
         let (mut client, serving) = connect(app());
         let flood = async {
             client.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();

@@ -1,8 +1,8 @@
-//! Limits the number of connections, in all and for each caller.
+//! Limits the number of connections, in total and for each caller.
 //!
 //! A connection belongs to a caller while it serves one of their requests, and each caller may have a quarter of all
 //! connections. The other connections are new, idle, or from clients without a token. When there is no place left, the
-//! oldest of these is closed for a new one. So neither one caller nor a crowd without tokens can lock others out.
+//! oldest of these is closed for a new one. So neither one caller nor many clients without tokens can lock others out.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -182,7 +182,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn connections_leave_files_for_the_work() {
+    fn connections_leave_enough_file_handles_for_other_work() {
         assert_eq!(places(4096), CONNECTIONS);
         assert_eq!(places(1024), 448);
         assert_eq!(places(256), 64);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_caller_has_a_quarter_of_all_connections_and_some_are_left_for_strangers() {
+    async fn one_caller_may_have_a_quarter_of_all_connections_and_some_remain_for_unidentified_clients() {
         let all = Connections::new(16);
         let mut open = Vec::new();
         for _ in 0..16 {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_connection_that_was_of_no_use_longest_gives_way_to_a_new_one() {
+    async fn a_new_connection_replaces_the_one_that_has_been_unclaimed_longest() {
         let all = Connections::new(3);
         let mut open = Vec::new();
         for _ in 0..3 {

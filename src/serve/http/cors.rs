@@ -80,7 +80,7 @@ pub async fn cors(State(access): State<Arc<Access>>, request: Request, next: Nex
 }
 
 /// The headers that permit the request that a page announces. The origin is trusted, so its pages may send further
-/// headers: parameters of tools (`Mcp-Param-…`), and whatever their tracing adds.
+/// headers, such as parameters of tools (`Mcp-Param-…`) and the headers of their tracing.
 fn permission(asked: &HeaderMap) -> HeaderMap {
     let further = asked.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter();
     let further = further.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));

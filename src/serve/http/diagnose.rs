@@ -1,5 +1,5 @@
-//! Says what is wrong with a request whose token was not accepted. Most mistakes are a client's configuration: a
-//! variable that was not filled in, a missing scheme, a token in the URL. The texts never repeat a token.
+//! Explains why the token of a request was not accepted. Most mistakes are in a client's configuration: a variable that was
+//! not filled in, a missing scheme, a token in the URL. The texts never repeat a token.
 
 use axum::http::{HeaderMap, Uri, header};
 
@@ -77,7 +77,7 @@ fn of_value(value: &str) -> Option<String> {
     token.contains(char::is_whitespace).then(|| "The token has white space in it".to_owned())
 }
 
-/// Says so if a text is a variable that the client did not fill in. Its name is shown only if it looks like one.
+/// The mistake of a text that is a variable which the client did not fill in. Its name is shown only if it looks like one.
 fn placeholder(text: &str) -> Option<String> {
     let text = text.trim_matches(QUOTES);
     let bracketed =
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_client_did_not_fill_in_or_put_elsewhere_is_said() {
+    fn each_mistake_in_the_header_is_explained() {
         for (value, word) in [
             ("Bearer ${MINIMAX_MCP_TOKEN}", "variable MINIMAX_MCP_TOKEN"),
             ("Bearer ${env:MINIMAX_MCP_TOKEN}", "variable MINIMAX_MCP_TOKEN"),

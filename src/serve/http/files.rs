@@ -62,7 +62,7 @@ pub fn send(linked: &Linked, name: &str, headers: &HeaderMap, place: Option<Exte
 
 const UNKNOWN: &str = "Unknown or expired link. get_job gives a fresh one.\n";
 
-/// The response to an address that is no signed link.
+/// The response to an address that is not a signed link.
 pub async fn unknown() -> Response {
     refused(LinkProblem::Foreign)
 }
@@ -111,7 +111,7 @@ fn sent(linked: &Linked, name: &str, asked: &HeaderMap) -> Response {
     if status == StatusCode::PARTIAL_CONTENT {
         set(header::CONTENT_RANGE, &format!("bytes {start}-{}/{}", end.saturating_sub(1), record.bytes));
     }
-    // The type was detected from the bytes when the file was written. The name does not count.
+    // The type was detected from the bytes when the file was written, not from its name.
     set(header::CONTENT_TYPE, &record.mime_type);
     let name = record.path.file_name().and_then(|name| name.to_str()).unwrap_or(name);
     set(header::CONTENT_DISPOSITION, &disposition(name));
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_answered_with_a_part_of_the_same_file_or_with_the_whole() {
+    fn a_range_gets_a_part_of_the_same_file_or_the_complete_file() {
         let ask = |headers: &[(HeaderName, &'static str)]| {
             let headers =
                 headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();

@@ -13,7 +13,7 @@ use axum::extract::{FromRequest as _, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use futures_util::{Stream, StreamExt as _};
 
-/// The most bytes around the file: preamble, part headers, other fields and epilogue.
+/// The most bytes in a form besides the file: preamble, part headers, other fields and epilogue.
 pub const AROUND: usize = 64 * 1024;
 
 /// The largest headers of one part, in bytes.

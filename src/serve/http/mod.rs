@@ -67,12 +67,12 @@ pub async fn bind(address: SocketAddr, access: &Access) -> io::Result<TcpListene
         let denied = |text: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         if !is_private(address.ip()) {
             return denied(format!(
-                "{address} can be reached from elsewhere, and {danger}: {way_out}, or listen on 127.0.0.1"
+                "other machines can reach {address}, and {danger}: {way_out}, or listen on 127.0.0.1"
             ));
         }
         if let Some(name) = access.name_elsewhere() {
             return denied(format!(
-                "MINIMAX_MCP_PUBLIC_URL or MINIMAX_MCP_HOSTS has {name}, so this server is reached from elsewhere, and \
+                "MINIMAX_MCP_PUBLIC_URL or MINIMAX_MCP_HOSTS has {name}, so other machines can reach this server, and \
                  {danger}: {way_out}"
             ));
         }
@@ -104,7 +104,7 @@ pub fn at_signal() -> CancellationToken {
     stop
 }
 
-/// Optional endpoints besides `/mcp`.
+/// Optional endpoints in addition to `/mcp`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// The transport of 2024-11-05, at `/sse` and `/messages`.
@@ -127,7 +127,7 @@ pub async fn serve_until(
     serve_around(std::convert::identity, stop, server, listener, access, options).await;
 }
 
-/// Serves until `stop` is cancelled, with a handler around the server's at `/mcp`. It may add tools of its own.
+/// Serves until `stop` is cancelled, with a handler at `/mcp` that wraps the server's. It may add its own tools.
 pub async fn serve_around<H: ServerHandler + Clone>(
     handler: impl FnOnce(Server) -> H,
     stop: CancellationToken,
@@ -138,7 +138,7 @@ pub async fn serve_around<H: ServerHandler + Clone>(
 ) {
     let tracker = TaskTracker::new();
     // The access layer identifies each caller. A call that it did not identify gets no tools.
-    let server = server.for_strangers();
+    let server = server.for_authenticated_callers();
     let access = match listener.local_addr() {
         Ok(address) => access.at(address),
         Err(_) => access,
@@ -157,7 +157,7 @@ pub async fn serve_around<H: ServerHandler + Clone>(
     serve_app(app, stop, server, listener, tracker, late).await;
 }
 
-/// Serves only pages until `stop` is cancelled: no MCP and none of its routes.
+/// Serves only pages until `stop` is cancelled, without MCP and its routes.
 pub async fn serve_pages(
     stop: CancellationToken,
     server: Server,
@@ -287,8 +287,8 @@ fn at_mcp<H: ServerHandler + Clone>(each: H, config: StreamableHttpServerConfig)
     Router::new().route_service("/mcp", service)
 }
 
-/// `GET /readyz`: whether a paid call could be recorded, which every paid call needs. Anyone may call it, so the
-/// details are only in the log.
+/// `GET /readyz`: whether the settings are right and a paid call could be recorded, which every paid call needs. Anyone may
+/// call it, so the details are only in the log.
 async fn ready(axum::extract::State(server): axum::extract::State<Server>) -> (StatusCode, String) {
     let unready =
         |why| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}; see the server's log\n"));

@@ -1,4 +1,4 @@
-//! `GET /`: what a person sees who opens the address in a browser. Anyone may read it, so it has nothing secret.
+//! `GET /`: the page for a person who opens the address in a browser. Anyone may read it, so it contains no secrets.
 
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ mod tests {
     use crate::config::{HttpSettings, Places};
 
     #[test]
-    fn what_settings_say_is_text_and_never_markup() {
+    fn values_of_settings_are_escaped_on_the_page() {
         let places = Places { home: "/home".into(), desktop: None, data: "/data".into() };
         let config = Config::read(|_| None, &places);
         let public_url = Some("https://a.example/\"><script>&".to_owned());

@@ -9,7 +9,7 @@ use crate::telemetry::RequestId;
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Middleware: gives every request an id, and its response the same. Keeps the client's id if it is valid.
+/// Middleware: gives every request and its response an id. Keeps the client's id if it is valid.
 pub async fn identify(mut request: Request, next: Next) -> Response {
     let given = request.headers().get(NAME).and_then(|id| id.to_str().ok()).and_then(RequestId::given);
     let id = given.unwrap_or_else(RequestId::fresh);

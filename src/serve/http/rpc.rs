@@ -1,4 +1,4 @@
-//! Refusals in the format of the route: JSON-RPC errors where messages are posted, and JSON objects where files are.
+//! Refusals in the format of the route: JSON-RPC errors for messages, and JSON objects for files.
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 /// The longest text of a refusal, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// What other methods than POST get where messages are posted.
+/// The refusal of methods other than POST on the route of messages.
 const NOT_POST: &str = "Send messages with POST to /mcp. This transport keeps no sessions, so there is no stream to GET \
                         and nothing to DELETE";
 
-/// The id of a message, passed on with its request, and with a refusal of it; `None` if it has none that can be read.
+/// The id of a message, passed on with its request and with its refusal; `None` if it has no readable id.
 #[derive(Debug, Clone)]
 pub struct MessageId(pub Option<RequestId>);
 
@@ -39,7 +39,7 @@ pub fn of_message(mut response: Response, id: Option<&RequestId>) -> Response {
     response
 }
 
-/// How the clients of a route read errors.
+/// The format of errors on a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     /// A JSON-RPC error.

@@ -246,7 +246,7 @@ pub async fn post(
         let table = sessions.table();
         let session = table.get(&session_id).filter(|session| session.principal == caller.principal);
         session.map(|session| {
-            // What the token allows now, limited to the tools that the session was opened with.
+            // The token's present rights, limited to the tools that the session was opened with.
             parts.extensions.insert(Caller { tools: session.tools.clone(), ..caller });
             (session.requests.clone(), session.in_flight.clone(), session.end.clone())
         })
@@ -283,7 +283,7 @@ fn not_started(id: &RequestId, refused: Refused) -> Response {
     match refused {
         Refused::SameId => {
             let id: String = id.to_string().chars().take(64).collect();
-            let text = format!("Request {id} has no answer yet; a new request needs another id.\n");
+            let text = format!("Request {id} is still in progress; a new request needs another id.\n");
             (StatusCode::CONFLICT, text).into_response()
         }
         Refused::Full(most) => {

@@ -15,10 +15,10 @@ use crate::mcp::Caller;
 use crate::money::Currency;
 use crate::telemetry::in_words;
 
-/// How often a request checks the file for changes.
-const LOOKS: Duration = Duration::from_secs(1);
+/// The shortest interval between two checks of the file for changes.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Two changes within this time may have the same modification time.
+/// The resolution of modification times: two changes within this time may have the same one.
 const BLUR: Duration = Duration::from_secs(2);
 
 /// All tokens: the one from the settings, and those from the file.
@@ -46,7 +46,7 @@ struct Seen {
     problem: Option<String>,
 }
 
-/// Modification time and size, which tell a changed file.
+/// Modification time and size. If they differ, the file has changed.
 type Stamp = (SystemTime, u64);
 
 impl Tokens {
@@ -99,7 +99,7 @@ impl Tokens {
         })
     }
 
-    /// The receiver of messages about a principal's jobs that its token names.
+    /// The receiver of messages about a principal's jobs, if its token names one.
     pub(super) fn receiver(&self, principal: &str) -> Option<Receiver> {
         // If callers bring their own keys, the name ends with a fingerprint of the key.
         let name = principal.strip_prefix("token:")?.split('+').next()?;
@@ -110,7 +110,7 @@ impl Tokens {
     async fn look(&self) {
         let Some(file) = &self.file else { return };
         let Ok(mut seen) = file.seen.try_lock() else { return };
-        if seen.at.elapsed() < LOOKS {
+        if seen.at.elapsed() < INTERVAL {
             return;
         }
         seen.at = Instant::now();
@@ -145,7 +145,8 @@ async fn stamp_of(path: &Path) -> Option<Stamp> {
     Some((file.modified().ok()?, file.len()))
 }
 
-/// Reads a token file with amounts in `currency`, and with webhooks at private addresses if `private`. The error is a sentence.
+/// Reads a token file with amounts in `currency`. If `private`, webhooks may be at private addresses. The error is a
+/// sentence.
 pub async fn read(path: &Path, currency: Currency, private: bool) -> Result<Vec<TokenRow>, String> {
     let text = tokio::fs::read_to_string(path).await;
     let text = text.map_err(|error| {
@@ -155,7 +156,7 @@ pub async fn read(path: &Path, currency: Currency, private: bool) -> Result<Vec<
         .map_err(|problem| format!("MINIMAX_MCP_TOKEN_FILE {} {problem}", path.display()))
 }
 
-/// Logs a warning if other users of this machine may read or change a token file.
+/// Logs a warning if other users of this machine can read or change a token file.
 #[cfg(unix)]
 pub async fn warn_of_others(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -164,7 +165,7 @@ pub async fn warn_of_others(path: &Path) {
     let mode = file.permissions().mode();
     if mode & 0o077 != 0 {
         let path = path.display();
-        tracing::warn!("{path} holds tokens and is open to other users of this machine: chmod 600 {path}");
+        tracing::warn!("{path} contains tokens and is open to other users of this machine: chmod 600 {path}");
     }
 }
 

@@ -148,7 +148,7 @@ async fn of_form(
         taken = Some((written(server, caller, announced, pieces).await?, file_name));
     }
     let Some((incoming, file_name)) = taken else { return Err(Problem::NoFile) };
-    // Check the rest too, so that the form is accepted or refused as a whole.
+    // Check the rest of the form too, before the file is kept.
     form.end().await?;
     Ok(server.uploads().keep(caller, incoming, &name.unwrap_or(file_name)).await?)
 }
@@ -230,10 +230,10 @@ fn advice(problem: &UploadProblem) -> &'static str {
             " The operator of this server can raise MINIMAX_MCP_UPLOAD_MAX_MB; a link to the file needs no upload."
         }
         UploadProblem::Quota { .. } => {
-            " DELETE /uploads/ID/NAME removes one, and each is deleted by itself after a while; the operator can \
+            " DELETE /uploads/ID/NAME removes one, and each is deleted automatically after a while; the operator can \
              raise MINIMAX_MCP_UPLOAD_TOTAL_MB."
         }
-        UploadProblem::NoRoom | UploadProblem::Failed(_) => " The server's log says more.",
+        UploadProblem::NoRoom | UploadProblem::Failed(_) => " The server's log has details.",
         UploadProblem::Unfit(_) => "",
     }
 }

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_combinations_name_the_argument_and_the_way_out() {
+    fn the_error_about_a_bad_combination_names_the_argument_and_a_fix() {
         for (arguments, parts) in [
             (json!({ "text": " " }), ["`text`", "1 to 50000"]),
             (json!({ "text": "x".repeat(50_001) }), ["50001", "text_file"]),
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_be_streamed_is() {
+    fn only_requests_that_can_be_streamed_are_streamed() {
         let text = "x".repeat(3001);
         let streams = |fields: Value| {
             let mut arguments = json!({ "text": text });

@@ -121,6 +121,6 @@ pub(super) async fn hand_in(server: &Server, text: &mut LongText) -> Result<(), 
 }
 
 fn is_id(id: &str) -> Result<i64, ToolError> {
-    let wrong = |_| ToolError::argument("text_file", format!("is the upload {id}, which is no number"));
+    let wrong = |_| ToolError::argument("text_file", format!("is the upload {id}, which is not a number"));
     id.parse().map_err(wrong)
 }

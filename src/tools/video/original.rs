@@ -99,7 +99,7 @@ pub(super) async fn find(
         return Ok(Original { warnings: vec![warning.to_owned()], ..blank });
     }
     let api = server.api();
-    let looked = api.queued(group::LOOKS, Nature::Read, || api.video_task(&blank.task_id)).await;
+    let looked = api.queued(group::POLLS, Nature::Read, || api.video_task(&blank.task_id)).await;
     let task = match looked {
         Err(error) if error.blame() == Blame::Caller => {
             let days = facts().regeneration().days;

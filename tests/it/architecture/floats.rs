@@ -1,4 +1,4 @@
-//! Binary fractions that stand for money. Money is `Money`, which is exact.
+//! No amount of money is a binary fraction: amounts are `Money`, which is exact.
 
 use std::fs;
 use std::path::PathBuf;
@@ -213,7 +213,7 @@ impl<'a> Visit<'a> for File {
 }
 
 #[test]
-fn a_binary_fraction_that_is_money_is_found_wherever_it_stands() {
+fn a_binary_fraction_that_is_money_is_found_in_any_place() {
     let dir = tempfile::tempdir().unwrap();
     let found = |text: &str| {
         let path = dir.path().join("a.rs");

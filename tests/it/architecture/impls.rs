@@ -1,4 +1,4 @@
-//! In how many files a type has its methods.
+//! The number of files with methods of one type.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -21,7 +21,7 @@ fn everything() -> Value {
 }
 
 #[tokio::test]
-async fn chat_completions_get_what_they_document() {
+async fn chat_completions_get_the_documented_body() {
     let world = World::new().await;
     let more = json!({ "api": "openai", "response_format": "json_object" });
     world.make("chat", with(everything(), more)).await;
@@ -45,7 +45,7 @@ async fn chat_completions_get_what_they_document() {
 }
 
 #[tokio::test]
-async fn the_native_endpoint_gets_what_it_documents() {
+async fn the_native_endpoint_gets_the_documented_body() {
     let world = World::new().await;
     let mut arguments = with(everything(), json!({ "api": "native" }));
     for name in ["effort", "service_tier"] {
@@ -72,7 +72,7 @@ async fn the_native_endpoint_gets_what_it_documents() {
 }
 
 #[tokio::test]
-async fn anthropic_messages_get_what_they_document() {
+async fn anthropic_messages_get_the_documented_body() {
     let world = World::new().await;
     world.make("chat", with(everything(), json!({ "api": "anthropic", "web_search": true }))).await;
     let schema = weather()["parameters"].clone();
@@ -101,7 +101,7 @@ async fn anthropic_messages_get_what_they_document() {
 }
 
 #[tokio::test]
-async fn responses_get_what_they_document() {
+async fn responses_get_the_documented_body() {
     let world = World::new().await;
     let more = json!({ "api": "responses", "web_search": true, "response_format": { "type": "text" } });
     world.make("chat", with(everything(), more)).await;

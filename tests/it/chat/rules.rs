@@ -10,7 +10,7 @@ use crate::harness::{World, eventually, quick};
 const DOT: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 #[tokio::test]
-async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
+async fn bad_arguments_cost_nothing_and_the_error_names_the_allowed_values() {
     let world = World::new().await;
     let user = |more: serde_json::Value| super::with(json!({ "role": "user", "content": "x" }), more);
     for (arguments, parts) in [
@@ -76,7 +76,10 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
             vec!["`response_format`", "MiniMax-Text-01"],
         ),
         (json!({ "prompt": "x", "tools": [{ "name": "a b" }] }), vec!["`tools[0].name`", "letters"]),
-        (json!({ "prompt": "x", "tools": [weather(), weather()] }), vec!["`tools[1].name`", "twice"]),
+        (
+            json!({ "prompt": "x", "tools": [weather(), weather()] }),
+            vec!["`tools[1].name`", "names must differ"],
+        ),
         (
             json!({ "messages": [{ "role": "robot", "content": "x" }] }),
             vec!["`messages[0].role`", "user, assistant"],
@@ -84,7 +87,7 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
         (json!({ "messages": [{ "role": "user" }] }), vec!["`messages[0].content`", "empty"]),
         (
             json!({ "messages": [{ "role": "tool", "content": "x" }] }),
-            vec!["`messages[0].tool_call_id`", "needs it"],
+            vec!["`messages[0].tool_call_id`", "only with that role"],
         ),
         (
             json!({ "messages": [user(json!({ "tool_call_id": "c" }))] }),
@@ -104,7 +107,7 @@ async fn bad_arguments_cost_nothing_and_say_what_would_be_right() {
         ),
         (
             json!({ "messages": [user(json!({ "media": [DOT] }))], "model": "MiniMax-M2" }),
-            vec!["takes no media", "MiniMax-M3.1-Flash or MiniMax-M3"],
+            vec!["accepts no media", "MiniMax-M3.1-Flash or MiniMax-M3"],
         ),
         (
             json!({ "messages": [user(json!({ "media": ["data:text/plain;base64,aGVsbG8="] }))] }),
@@ -207,7 +210,7 @@ async fn a_call_that_names_no_model_takes_the_one_of_the_settings() {
 }
 
 #[tokio::test]
-async fn two_that_continue_one_conversation_at_once_lose_nothing() {
+async fn two_calls_that_continue_one_conversation_at_once_lose_nothing() {
     let world = World::new().await;
     let first = world.make("chat", json!({ "prompt": "Hello" })).await;
     let id = &first["conversation_id"];

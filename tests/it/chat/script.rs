@@ -135,7 +135,7 @@ async fn a_picture_is_seen() {
 }
 
 #[tokio::test]
-async fn a_film_is_seen_by_link_by_bytes_and_uploaded_when_it_is_large() {
+async fn a_video_is_sent_by_link_or_as_bytes_and_uploaded_if_it_is_large() {
     let world = World::new().await;
     let made =
         world.make("generate_video", json!({ "prompt": "A fox", "model": "MiniMax-Hailuo-2.3" })).await;
@@ -164,7 +164,7 @@ async fn a_film_is_seen_by_link_by_bytes_and_uploaded_when_it_is_large() {
 }
 
 #[tokio::test]
-async fn a_refusal_in_the_middle_keeps_what_came_and_the_conversation_as_it_was() {
+async fn an_error_in_the_middle_keeps_the_partial_text_and_the_conversation_unchanged() {
     let world = World::new().await;
     for api in PROTOCOLS {
         let first = world.make("chat", json!({ "prompt": "Hello", "api": api })).await;
@@ -191,7 +191,7 @@ async fn a_refusal_in_the_middle_keeps_what_came_and_the_conversation_as_it_was(
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_is_never_sent_again_and_keeps_what_came() {
+async fn a_broken_stream_is_never_sent_again_and_keeps_the_partial_text() {
     let world = World::new().await;
     for api in PROTOCOLS {
         for word in ["#cut", "#fade"] {
@@ -211,7 +211,7 @@ async fn a_stream_that_breaks_off_is_never_sent_again_and_keeps_what_came() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_cancelled_or_whose_client_goes_stops_minimax() {
+async fn a_call_that_is_cancelled_or_whose_client_disconnects_closes_the_stream() {
     let world = World::new().await;
     for api in PROTOCOLS {
         let arguments = json!({ "prompt": "#slow", "api": api }).as_object().cloned().unwrap();
@@ -248,7 +248,7 @@ async fn the_words_come_as_progress_at_once_and_not_too_often() {
 }
 
 #[tokio::test]
-async fn what_minimax_did_not_take_is_sent_again_and_nothing_else_is() {
+async fn only_a_request_that_minimax_did_not_accept_is_sent_again() {
     let refuse = |code| Act::Refuse { code, message: None, retry_after: Some(0) };
     let status = |status| Act::Status {
         status,
@@ -291,7 +291,7 @@ async fn what_minimax_did_not_take_is_sent_again_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn refusals_name_whose_turn_it_is_in_every_protocol() {
+async fn refusals_in_every_protocol_name_who_must_act() {
     let world = World::new().await;
     for api in PROTOCOLS {
         let refusal = world.call("chat", json!({ "prompt": "x #sensitive", "api": api })).await;
@@ -335,7 +335,7 @@ async fn a_text_that_does_not_fit_a_result_is_a_file() {
 }
 
 #[tokio::test]
-async fn what_was_read_from_the_cache_is_told_and_costs_less() {
+async fn cached_tokens_are_reported_and_cost_less() {
     let world = World::new().await;
     for api in PROTOCOLS {
         let story = "Once upon a time there was a fox. ".repeat(100);
@@ -352,7 +352,7 @@ async fn what_was_read_from_the_cache_is_told_and_costs_less() {
 }
 
 #[tokio::test]
-async fn the_web_is_searched_where_the_protocol_has_it_and_that_is_billed() {
+async fn a_protocol_with_web_search_uses_it_and_the_search_is_billed() {
     let world = World::new().await;
     for api in ["anthropic", "responses"] {
         let asked = json!({ "prompt": "Foxes #search", "api": api, "web_search": true });
@@ -366,7 +366,7 @@ async fn the_web_is_searched_where_the_protocol_has_it_and_that_is_billed() {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_whole_after_all_is_read_too() {
+async fn an_answer_that_is_not_streamed_is_read_too() {
     let world = World::new().await;
     let message = json!({ "role": "assistant", "content": "<think>\nHm.\n</think>\nHello" });
     let usage = json!({ "prompt_tokens": 5, "completion_tokens": 3 });
@@ -395,7 +395,7 @@ async fn an_answer_that_comes_whole_after_all_is_read_too() {
 
 /// Streams are parsed correctly however the bytes are split.
 #[tokio::test]
-async fn events_are_read_whatever_the_server_makes_of_them() {
+async fn events_are_read_in_every_form_that_servers_send() {
     let world = World::new().await;
     let stream = |body: &str| Act::Status {
         status: 200,

@@ -318,7 +318,7 @@ pub(crate) async fn results() -> Vec<(&'static str, CallToolResult)> {
 }
 
 #[tokio::test]
-async fn every_tool_of_a_row_reaches_its_endpoint_with_a_body_that_is_taken() {
+async fn every_tool_of_a_row_reaches_its_endpoint_with_an_accepted_body() {
     let walks = Box::pin(all()).await;
     let taken: Vec<_> = walks.iter().flat_map(Walk::taken).collect();
     let (mut unproven, mut bodies) = (Vec::new(), Map::new());
@@ -352,7 +352,7 @@ async fn every_tool_of_a_row_reaches_its_endpoint_with_a_body_that_is_taken() {
 }
 
 #[test]
-fn every_endpoint_of_the_sandbox_is_a_row_and_the_other_way_round() {
+fn the_endpoints_of_the_sandbox_are_exactly_the_rows() {
     let rows: BTreeSet<String> = ENDPOINTS
         .iter()
         .map(|(method, path, ..)| format!("{} {path}", if *method == "WSS" { "GET" } else { method }))

@@ -132,7 +132,7 @@ fn hidden(folder: &Path) -> u64 {
 /// A limit on the file size affects a download like a full disk.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_disk_that_is_full_in_mid_write_is_told_and_get_job_tries_again() {
+async fn a_disk_that_fills_up_during_a_write_is_reported_and_get_job_tries_again() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }
@@ -175,7 +175,7 @@ async fn a_disk_that_is_full_in_mid_write_is_told_and_get_job_tries_again() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 #[ignore = "mounts file systems; the command is in its comment"]
-async fn on_a_small_disk_nothing_is_bought_begun_or_left_that_does_not_fit() {
+async fn on_a_small_disk_nothing_is_bought_or_kept_that_does_not_fit() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }

@@ -59,7 +59,7 @@ async fn a_result_of_any_size_grows_the_program_by_less_than_eight_mebibytes() {
 
 /// Audio that arrives as hex in the response takes only its own size and that of the response.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sound_within_an_answer_is_in_memory_once() {
+async fn audio_within_an_answer_is_in_memory_once() {
     const SOUND: usize = 20 * 1024 * 1024;
     let dir = tempfile::tempdir().unwrap();
     let sandbox = Sandbox::start(Options { pace: quick(), ..Options::default() }).await.unwrap();

@@ -296,7 +296,7 @@ async fn a_paid_search() {
 }
 
 #[tokio::test]
-async fn a_paid_look_at_a_picture() {
+async fn the_outcomes_of_understand_image() {
     let arguments = json!({ "prompt": "What is it?", "image_url": "FOX" });
     let phase = Phase::on("understand_image", arguments, "/v1/coding_plan/vlm").without_a_job();
     insta::assert_snapshot!("vision", in_a_world(phase, of_the_api()).await);
@@ -312,7 +312,7 @@ async fn paid_lyrics() {
 /// `cargo test --test it faults::matrix -- --ignored`
 #[tokio::test]
 #[ignore = "makes some forty videos: a minute"]
-async fn a_look_at_a_task() {
+async fn the_outcomes_of_a_poll() {
     let phase = Phase::on("generate_video", json!({ "prompt": "A fox" }), "/v1/query/video_generation");
     insta::assert_snapshot!("poll", in_a_world(phase.free().struck(2), of_reads()).await);
 }

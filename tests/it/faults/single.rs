@@ -47,7 +47,7 @@ async fn a_wrong_key_is_explained_with_its_region_and_not_tried_again() {
 }
 
 #[tokio::test]
-async fn refused_content_and_an_empty_balance_are_told_apart() {
+async fn refused_content_and_an_empty_balance_are_distinguished() {
     let world = World::new().await;
     let refusal = world.refusal("text_to_image", json!({ "prompt": "A fox #sensitive" })).await;
     assert!(refusal.contains("1026") && refusal.contains("Rephrase"), "{refusal}");
@@ -58,7 +58,7 @@ async fn refused_content_and_an_empty_balance_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_is_waited_out_because_nothing_was_taken() {
+async fn a_throttled_request_is_retried_because_it_was_not_accepted() {
     let world = World::new().await;
     let slow_down = Rule { times: Some(2), ..Rule::once("/v1/image_generation", refuse(1002)) };
     world.sandbox.script(vec![slow_down]);
@@ -76,7 +76,7 @@ async fn a_rate_limit_is_waited_out_because_nothing_was_taken() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_after_the_request_left_is_unknown_and_never_bought_again() {
+async fn a_lost_answer_after_the_request_was_sent_is_unknown_and_never_bought_again() {
     for act in [
         Act::ResetAfter,
         Act::ResetBefore,
@@ -150,7 +150,7 @@ async fn a_task_that_fails_at_minimax_says_why() {
 }
 
 #[tokio::test]
-async fn looks_that_fail_do_not_end_a_job() {
+async fn failed_polls_do_not_end_a_job() {
     let world = World::new().await;
     let act =
         Act::Status { status: 503, body: String::new(), content_type: None, headers: Default::default() };
@@ -164,7 +164,7 @@ async fn looks_that_fail_do_not_end_a_job() {
 }
 
 #[tokio::test]
-async fn a_download_that_breaks_off_is_made_again_and_leaves_nothing_half() {
+async fn a_broken_download_is_repeated_and_leaves_no_partial_result() {
     let world = World::new().await;
     world.sandbox.script(vec![
         Rule::once("/cdn/", Act::Truncate { bytes: 1000 }),
@@ -262,7 +262,7 @@ async fn a_field_of_another_type_does_not_lose_what_was_paid_for() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_read_however_it_is_spelt() {
+async fn a_refusal_is_read_in_every_spelling() {
     let world = World::new().await;
     for body in [
         json!({ "base_resp": { "status_code": 1008, "status_msg": null } }),
@@ -277,7 +277,7 @@ async fn a_refusal_is_read_however_it_is_spelt() {
 }
 
 #[tokio::test]
-async fn an_answer_that_says_nothing_is_unknown_and_never_the_prompts_fault() {
+async fn an_empty_answer_is_unknown_and_never_blamed_on_the_prompt() {
     let world = World::new().await;
     for body in
         ["{}", r#"{"data":null,"base_resp":{"status_code":0}}"#, r#"{"base_resp":{"status_code":9999}}"#]
@@ -294,7 +294,7 @@ async fn an_answer_that_says_nothing_is_unknown_and_never_the_prompts_fault() {
 }
 
 #[tokio::test]
-async fn a_finished_video_whose_link_is_missing_once_is_looked_at_again() {
+async fn a_finished_video_without_a_link_is_polled_again() {
     let world = World::new().await;
     let body = json!({ "file": { "file_id": 7, "filename": null, "download_url": "" }, "base_resp": { "status_code": 0 } });
     world.sandbox.script(vec![Rule::once("/v1/files/retrieve", Act::Raw { body: body.to_string() })]);
@@ -367,7 +367,7 @@ async fn a_link_that_never_answers_has_an_end_and_is_fetched_later() {
 
 /// A connection on which no answer comes, like behind a firewall that drops packets.
 #[tokio::test]
-async fn a_minimax_that_takes_the_connection_and_says_nothing_has_taken_no_request() {
+async fn a_connection_that_is_accepted_but_never_secured_has_sent_no_request() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = format!("https://{}", listener.local_addr().unwrap());
     let world = World::with(quick(), &[("MINIMAX_API_HOST", &host)]).await;

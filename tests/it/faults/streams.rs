@@ -29,7 +29,7 @@ fn kept(result: &CallToolResult) -> usize {
 }
 
 #[tokio::test]
-async fn of_a_streamed_sound_that_breaks_off_the_beginning_is_kept() {
+async fn the_beginning_of_broken_streamed_audio_is_kept() {
     let world = World::new().await;
     let clock = Clock::start();
     let sound = format!("fffb9064{}", "00".repeat(5000));
@@ -88,7 +88,7 @@ fn resident() -> Option<u64> {
 }
 
 #[tokio::test]
-async fn of_a_live_sound_that_breaks_off_the_beginning_is_kept() {
+async fn the_beginning_of_broken_live_audio_is_kept() {
     let world = World::new().await;
     let clock = Clock::start();
     for (word, status) in
@@ -106,7 +106,7 @@ async fn of_a_live_sound_that_breaks_off_the_beginning_is_kept() {
 }
 
 #[tokio::test]
-async fn of_a_text_that_breaks_off_the_words_are_told() {
+async fn a_broken_chat_answer_keeps_its_partial_text() {
     let world = World::new().await;
     let clock = Clock::start();
     let refused =

@@ -47,7 +47,7 @@ async fn an_id_that_minimax_gives_twice_keeps_both_jobs_and_each_says_so() {
 }
 
 #[tokio::test]
-async fn an_id_is_asked_about_as_it_was_given_whatever_its_form() {
+async fn an_id_in_any_form_is_looked_up_as_given() {
     let world = World::new().await;
     for (given, id) in [
         (json!(9_007_199_254_740_993_u64), "9007199254740993"),
@@ -68,7 +68,7 @@ async fn an_id_is_asked_about_as_it_was_given_whatever_its_form() {
 }
 
 #[tokio::test]
-async fn a_file_id_is_asked_about_as_it_was_given() {
+async fn a_file_id_is_looked_up_in_its_given_form() {
     let world = World::new().await;
     for (given, id) in [
         (json!(9_007_199_254_740_993_u64), "9007199254740993"),
@@ -85,7 +85,7 @@ async fn a_file_id_is_asked_about_as_it_was_given() {
 }
 
 #[tokio::test]
-async fn an_id_without_end_is_no_id() {
+async fn an_endless_id_is_refused() {
     let world = World::new().await;
     for given in [json!("x".repeat(1_000_000)), json!(""), json!(null), json!({ "id": 1 }), json!([1])] {
         world.sandbox.script(vec![Rule::once(SUBMIT, raw(json!({ "task_id": given, "base_resp": null })))]);
@@ -119,7 +119,7 @@ async fn an_unknown_word_is_not_the_end_of_a_task() {
 }
 
 #[tokio::test]
-async fn an_end_is_an_end_in_every_spelling() {
+async fn the_end_of_a_task_is_recognized_in_every_spelling() {
     let world = World::new().await;
     let made = world.make("generate_video", json!({ "prompt": "A fox" })).await;
     let file = world.sandbox.requests().iter().find_map(|request| {
@@ -140,7 +140,7 @@ async fn an_end_is_an_end_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn an_end_that_is_taken_back_or_told_twice_makes_one_result() {
+async fn an_end_that_is_reported_twice_or_withdrawn_makes_one_result() {
     let world = World::new().await;
     let done = raw(json!({ "status": "Success", "file_id": "1", "base_resp": { "status_code": 0 } }));
     let working = raw(json!({ "status": "Processing", "base_resp": { "status_code": 0 } }));
@@ -163,7 +163,7 @@ async fn an_end_that_is_taken_back_or_told_twice_makes_one_result() {
 
 /// A job that is two days old, whose task is still not done.
 #[tokio::test]
-async fn a_task_that_never_ends_is_given_up_after_a_day_and_can_be_taken_up_again() {
+async fn a_task_that_never_ends_is_abandoned_after_a_day_and_can_be_resumed() {
     for word in ["Processing", "Reticulating"] {
         given_up_after_a_day(word).await;
     }
@@ -204,7 +204,7 @@ async fn given_up_after_a_day(word: &str) {
 }
 
 #[tokio::test]
-async fn no_request_follows_a_redirect_and_the_key_goes_nowhere_else() {
+async fn no_request_follows_a_redirect_and_the_key_is_sent_to_no_other_host() {
     let world = World::new().await;
     let elsewhere = Sandbox::start(minimax_mcp::sandbox::Options::default()).await.unwrap();
     for (tool, arguments, path) in [
@@ -227,7 +227,7 @@ async fn no_request_follows_a_redirect_and_the_key_goes_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_elsewhere_is_followed_without_the_key() {
+async fn a_redirected_link_is_followed_without_the_key() {
     let world = World::new().await;
     let made = world.make("text_to_image", json!({ "prompt": "A fox" })).await;
     let to = |target: &str| {

@@ -21,7 +21,7 @@ fn rows(rows: Vec<TokenRow>) -> HttpSettings {
 }
 
 #[tokio::test]
-async fn calls_at_once_with_one_token_buy_what_its_budget_is_for_and_not_one_more() {
+async fn concurrent_calls_with_one_token_stay_within_its_budget() {
     // The budget is enough for three images and not quite for a fourth.
     let ada = TokenRow {
         budget_day: Some(Money::from_millionths(13_900, Currency::Usd)),
@@ -59,7 +59,7 @@ async fn calls_at_once_with_one_token_buy_what_its_budget_is_for_and_not_one_mor
 }
 
 #[tokio::test]
-async fn a_token_may_call_so_often_and_is_told_when_it_may_again() {
+async fn a_token_has_a_limit_of_calls_and_the_error_says_when_it_may_call_again() {
     let ada = TokenRow { rate: Some(3), ..TokenRow::new("ada", ADA) };
     let served = Served::with(rows(vec![ada, TokenRow::new("bob", BOB)])).await;
     for _ in 0..3 {
@@ -89,7 +89,7 @@ fn write(path: &Path, rows: &Value) {
 }
 
 #[tokio::test]
-async fn a_token_is_taken_back_without_a_restart_and_a_spoilt_file_takes_none_back() {
+async fn a_token_is_revoked_without_a_restart_and_a_damaged_file_revokes_none() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tokens.json");
     let digest = |token: &str| data_encoding::HEXLOWER.encode(&TokenRow::new("", token).digest);
@@ -124,7 +124,7 @@ async fn a_token_is_taken_back_without_a_restart_and_a_spoilt_file_takes_none_ba
 }
 
 #[tokio::test]
-async fn tokens_of_the_file_and_of_an_identity_provider_are_taken_side_by_side() {
+async fn tokens_of_the_file_and_of_an_identity_provider_are_both_accepted() {
     let provider = Provider::start().await;
     let settings = HttpSettings { oauth: Some(provider.settings()), ..rows(vec![TokenRow::new("ada", ADA)]) };
     let served = Served::with(settings).await;

@@ -108,7 +108,7 @@ fn a_body_of_another_kind_is_refused_as_such() {
 }
 
 #[test]
-fn what_is_no_message_is_refused_and_nothing_is_called() {
+fn a_body_that_is_not_a_message_is_refused_and_nothing_is_called() {
     on_stage(|stage| {
         let deep = |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
         let call = |arguments: &str| {

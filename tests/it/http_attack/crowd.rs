@@ -22,7 +22,7 @@ fn many() -> usize {
 }
 
 #[test]
-fn a_call_is_answered_beside_a_thousand_connections_that_say_nothing() {
+fn a_call_is_answered_despite_a_thousand_silent_connections() {
     on_stage(|stage| {
         let idle: Vec<_> = (0..many()).map(|_| stage.program.connect()).collect();
         stage.program.is_well();
@@ -33,7 +33,7 @@ fn a_call_is_answered_beside_a_thousand_connections_that_say_nothing() {
 }
 
 #[test]
-fn a_call_is_answered_beside_hundreds_that_never_finish_their_sentence() {
+fn a_call_is_answered_despite_hundreds_of_unfinished_requests() {
     on_stage(|stage| {
         let program = &stage.program;
         let half_a_head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-A: b";
@@ -88,7 +88,7 @@ fn pictures_of_one_caller_delay_no_other() {
 }
 
 #[test]
-fn bodies_that_do_not_end_take_no_more_memory_than_there_is_for_them() {
+fn endless_bodies_take_a_bounded_amount_of_memory() {
     on_stage(|stage| {
         let endless = format!(
             "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADA}\r\n{TYPES}\
@@ -137,7 +137,7 @@ fn callers_that_vanish_at_any_point_leave_nothing_open() {
 /// The shell sets a hard limit on open files, which the program cannot raise.
 #[cfg(unix)]
 #[test]
-fn connections_take_no_file_that_a_call_needs() {
+fn connections_leave_enough_file_handles_for_calls() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let sandbox = runtime.block_on(Sandbox::start(Options { pace: quick(), ..Options::default() })).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -218,7 +218,7 @@ impl Socket {
 /// `cargo test --test it http_attack::crowd -- --ignored`.
 #[ignore = "takes half a minute: cargo test --test it http_attack::crowd -- --ignored"]
 #[test]
-fn the_program_closes_what_says_nothing_and_what_never_finishes() {
+fn the_program_closes_silent_and_unfinished_connections() {
     on_stage(|stage| {
         let mut idle = stage.program.connect();
         let mut head = stage.program.connect();

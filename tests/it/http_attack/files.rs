@@ -62,7 +62,7 @@ fn no_path_leads_out_of_the_results() {
 }
 
 #[test]
-fn a_link_opens_what_it_was_made_for_and_only_unchanged() {
+fn a_link_opens_only_its_own_file_and_only_if_the_link_is_unchanged() {
     on_stage(|stage| {
         let program = &stage.program;
         let (ada, files) = picture(program, ADA);

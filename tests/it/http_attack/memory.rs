@@ -91,7 +91,7 @@ fn the_older_transport_has_the_same_bound() {
 }
 
 #[test]
-fn what_is_within_the_bound_is_answered_and_many_at_once_wait_for_their_turn() {
+fn requests_within_the_limit_are_answered_and_too_many_at_once_wait() {
     on_stage(|stage| {
         let program = &stage.program;
         let mut asked = Vec::new();
@@ -163,7 +163,7 @@ fn large_result(stage: &Stage) -> String {
 }
 
 #[test]
-fn answers_that_are_not_read_take_no_more_memory_than_one_caller_may_have() {
+fn unread_answers_take_no_more_memory_than_one_caller_may_have() {
     on_stage(|stage| {
         let program = &stage.program;
         let read = request("resources/read", json!({ "uri": large_result(stage) }));

@@ -31,7 +31,7 @@ fn status(program: &Process, method: &str, target: &str, lines: &[&str]) -> u16 
 }
 
 #[test]
-fn no_route_answers_to_a_name_that_is_not_ours_however_it_is_written() {
+fn no_route_answers_to_a_foreign_host_name_in_any_spelling() {
     on_stage(|stage| {
         let program = &stage.program;
         let port = program.address.port();
@@ -86,7 +86,7 @@ fn no_route_answers_to_a_name_that_is_not_ours_however_it_is_written() {
 /// DNS rebinding: the page's own name now resolves to this machine, so the browser treats this server as the page's
 /// own. It sends that name, and no Origin with a GET. Without a token, only the host check protects the tools.
 #[test]
-fn no_name_that_leads_here_opens_a_server_without_a_token() {
+fn no_foreign_host_name_opens_a_server_without_a_token() {
     on_stage(|stage| {
         let dir = tempfile::tempdir().unwrap();
         let program = Process::start(&stage.sandbox.url(), dir.path(), &[("MINIMAX_MCP_TOKEN_FILE", "")]);
@@ -163,7 +163,7 @@ fn this_machine_s_names_are_ours_with_any_port_and_in_any_case() {
 }
 
 #[test]
-fn no_page_but_this_machine_s_may_call_any_route() {
+fn only_pages_of_this_machine_may_call_a_route() {
     on_stage(|stage| {
         let program = &stage.program;
         let bad: &[&[&str]] = &[

@@ -89,7 +89,7 @@ fn paid(stage: &Stage) -> usize {
 }
 
 #[test]
-fn no_tool_takes_an_id_of_another_s_in_any_argument() {
+fn no_tool_accepts_the_id_of_another_caller_in_any_argument() {
     on_stage(|stage| {
         let program = &stage.program;
         let hers = hers(program);
@@ -167,7 +167,7 @@ fn another_s_id_is_refused_in_the_words_for_one_that_does_not_exist() {
 }
 
 #[test]
-fn no_list_shows_what_is_another_s() {
+fn no_list_shows_the_property_of_another_caller() {
     on_stage(|stage| {
         let program = &stage.program;
         let hers = hers(program);
@@ -200,7 +200,7 @@ fn no_list_shows_what_is_another_s() {
 }
 
 #[test]
-fn no_resource_task_or_subscription_of_another_s_is_there() {
+fn no_resource_task_or_subscription_of_another_caller_can_be_reached() {
     on_stage(|stage| {
         let program = &stage.program;
         let hers = hers(program);

@@ -64,7 +64,7 @@ const SPELLINGS: &[&str] = &[
 ];
 
 #[test]
-fn no_other_spelling_of_a_path_does_without_a_token() {
+fn every_spelling_of_a_path_needs_a_token() {
     on_stage(|stage| {
         let ping = request("ping", json!({}));
         for path in SPELLINGS {

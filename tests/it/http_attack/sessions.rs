@@ -31,7 +31,7 @@ fn hello() -> String {
 }
 
 #[test]
-fn a_session_is_its_opener_s_alone_and_another_s_is_like_none() {
+fn a_session_belongs_to_its_opener_and_is_unknown_to_others() {
     on_stage(|stage| {
         let program = &stage.program;
         let (mut stream, address) = session(program, ADA);
@@ -74,7 +74,7 @@ fn a_session_is_its_opener_s_alone_and_another_s_is_like_none() {
 }
 
 #[test]
-fn what_is_posted_to_a_session_is_looked_at_like_everything() {
+fn a_message_to_a_session_is_checked_like_any_other() {
     on_stage(|stage| {
         let program = &stage.program;
         let (_stream, address) = session(program, ADA);

@@ -90,7 +90,7 @@ fn one_caller_never_holds_the_last_connections_whatever_it_asks_for() {
 
 #[cfg(unix)]
 #[test]
-fn strangers_do_not_hold_the_last_connections_either() {
+fn unauthenticated_clients_never_hold_the_last_connections() {
     in_a_small_house(|program, sandbox| {
         let half = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-A: b";
         let wrong = post("/mcp", "wrong", "");
@@ -122,7 +122,7 @@ fn strangers_do_not_hold_the_last_connections_either() {
 
 #[cfg(unix)]
 #[test]
-fn all_of_these_at_once_do_not_keep_another_caller_waiting() {
+fn all_attacks_at_once_do_not_delay_another_caller() {
     in_a_small_house(|program, _| {
         let zeros = format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":[{}0]}}}}"#,

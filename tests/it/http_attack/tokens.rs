@@ -3,7 +3,7 @@
 use super::stage::{ADA, on_stage, request};
 
 #[test]
-fn nothing_but_the_token_itself_in_its_one_place_is_a_token() {
+fn only_the_exact_token_in_the_authorization_header_is_accepted() {
     on_stage(|stage| {
         let basic = data_encoding::BASE64.encode(format!("ada:{ADA}").as_bytes());
         let digest = data_encoding::HEXLOWER.encode(&<sha2::Sha256 as sha2::Digest>::digest(ADA));
@@ -93,7 +93,7 @@ fn a_token_that_no_header_can_hold_is_refused_and_does_no_harm() {
 }
 
 #[test]
-fn the_token_is_taken_as_the_standard_writes_it() {
+fn the_token_is_accepted_in_the_forms_of_the_standard() {
     on_stage(|stage| {
         let body = request("ping", serde_json::json!({}));
         for line in [format!("Bearer {ADA}"), format!("bearer {ADA}"), format!("BEARER   {ADA}  ")] {

@@ -116,7 +116,7 @@ fn lines_without_their_carriage_return_change_nothing() {
 }
 
 #[test]
-fn other_protocols_than_http_1_get_no_answer_of_ours() {
+fn protocols_other_than_http_1_get_no_answer_of_the_server() {
     on_stage(|stage| {
         let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
         let tls = "\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03";
@@ -146,7 +146,7 @@ fn other_protocols_than_http_1_get_no_answer_of_ours() {
 }
 
 #[test]
-fn this_is_no_proxy_no_echo_and_no_tunnel() {
+fn the_server_is_not_a_proxy_an_echo_or_a_tunnel() {
     on_stage(|stage| {
         let line = "Host: localhost\r\nX-Secret: do-not-say-it\r\nContent-Length: 0\r\n";
         for (ask, expected) in [

@@ -8,7 +8,7 @@ use super::stage::{ADA, Process, get, on_stage, post, request};
 const FORGED: &str = "2001-02-03T04:05:06.789012Z  INFO forged: all is well";
 
 #[test]
-fn no_word_of_a_caller_s_or_minimax_s_makes_a_line_of_the_log_or_moves_a_terminal() {
+fn no_text_from_a_caller_or_minimax_forges_a_log_line_or_controls_a_terminal() {
     on_stage(|stage| {
         let dir = tempfile::tempdir().unwrap();
         for level in ["info", "debug", "trace"] {

@@ -167,7 +167,7 @@ async fn a_harmless_name_that_leads_to_a_hidden_file_is_judged_by_where_it_leads
 }
 
 #[tokio::test]
-async fn a_text_that_holds_a_secret_is_no_text_whatever_it_is_called() {
+async fn a_text_with_a_secret_is_refused_under_any_name() {
     for house in House::each() {
         let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n";
         // The key comes after the bytes that determine the type.
@@ -201,7 +201,7 @@ async fn a_text_that_holds_a_secret_is_no_text_whatever_it_is_called() {
 }
 
 #[tokio::test]
-async fn a_file_is_measured_before_it_is_read_and_not_followed_beyond() {
+async fn a_file_is_measured_before_it_is_read_and_not_read_beyond_its_limit() {
     let house = House::new();
     // A sparse file of one terabyte, which takes no space.
     let huge = house.put("huge.png", png(300, 300, 99));
@@ -240,7 +240,7 @@ async fn a_file_that_grows_while_it_is_read_does_not_pass_its_limit() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn sockets_devices_and_what_the_kernel_makes_up_are_no_files() {
+async fn sockets_devices_and_kernel_files_are_not_accepted() {
     use std::path::Path;
 
     let house = House::new();
@@ -353,7 +353,7 @@ async fn two_names_that_differ_in_case_alone_are_made_alike_and_nothing_is_overw
 }
 
 #[test]
-fn headers_that_lie_about_the_length_are_not_believed() {
+fn false_lengths_in_headers_are_ignored() {
     let length = |bytes: Vec<u8>| Blob::new(bytes.into()).duration_ms;
     for duration in [u64::MAX, u64::MAX - 1, 1 << 63] {
         let mut header = vec![1, 0, 0, 0];
@@ -383,7 +383,7 @@ fn headers_that_lie_about_the_length_are_not_believed() {
 }
 
 #[test]
-fn broken_pictures_are_looked_at_without_harm() {
+fn broken_pictures_are_shrunk_without_harm() {
     let noise = image::RgbImage::from_fn(300, 200, |x, y| {
         image::Rgb([x, y, x * y].map(|c| u8::try_from(c % 251).unwrap()))
     });

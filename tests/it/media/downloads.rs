@@ -1,4 +1,4 @@
-//! Downloads, with any behaviour of the other side.
+//! Downloads from hosts with any behaviour.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -154,7 +154,7 @@ async fn a_redirect_is_judged_like_the_link_itself() {
 }
 
 #[tokio::test]
-async fn a_good_redirect_is_followed_and_carries_no_secrets_along() {
+async fn a_good_redirect_is_followed_without_secrets() {
     let world = World::new().await;
     world.offer("final", Answer::File(png(300, 300, 9000)));
     let hop = Answer::Status(StatusCode::FOUND, &[("location", "/final"), ("set-cookie", "a=b")]);
@@ -265,7 +265,7 @@ async fn a_stream_that_fails_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_folder_that_has_gone_is_a_problem_of_the_disk() {
+async fn a_removed_folder_is_a_problem_of_the_disk() {
     let world = World::new().await;
     let gone = world.folder.path().join("gone");
     let problem = save(png(9, 9, 50).into(), &gone, "x.png", &PICTURE).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Media inputs that a model names, and what happens to them.
+//! Media inputs that a model names.
 
 use std::fs;
 use std::path::Path;
@@ -71,7 +71,7 @@ fn a_form_that_cannot_be_read_says_what_to_write() {
 }
 
 #[test]
-fn a_data_uri_is_what_its_bytes_are() {
+fn the_type_of_a_data_uri_is_that_of_its_bytes() {
     let bytes = png(300, 400, 5000);
     let Reference::Data(blob) =
         parse(&format!("data:image/JPEG;base64,{}", BASE64.encode(&bytes)), None).unwrap()
@@ -199,7 +199,7 @@ async fn a_pipe_is_refused_without_a_wait() {
 }
 
 #[test]
-fn files_are_told_and_measured_by_their_content() {
+fn files_are_recognised_and_measured_by_their_content() {
     let told = |bytes: &[u8]| {
         let blob = Blob::new(bytes.to_vec().into());
         (blob.mime, blob.width.zip(blob.height), blob.duration_ms)

@@ -108,7 +108,7 @@ fn a_sandbox_opens_loopback_and_nothing_else() {
 }
 
 #[test]
-fn embedded_addresses_are_judged_by_what_they_embed() {
+fn an_address_inside_an_ipv6_address_is_checked_too() {
     for (address, public) in [
         ("8.8.8.8", true),
         ("::ffff:8.8.8.8", true),

@@ -69,7 +69,7 @@ fn a_link_below_the_base_does_not_lead_results_out() {
 }
 
 #[tokio::test]
-async fn a_folder_is_made_proved_and_tidied_before_anything_is_paid_for() {
+async fn a_folder_is_created_and_tested_before_anything_is_bought() {
     let all = tempfile::tempdir().unwrap();
     let path = all.path().join("a").join("b");
     prepare(&path).await.unwrap();

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{ADA, Served, answer, call, calling, content, figures, parsed, web};
 
 #[tokio::test]
-async fn figures_move_by_what_was_called_and_by_what_became_of_it() {
+async fn metrics_count_calls_and_their_outcomes() {
     let served = Served::new(false).await;
     let base = &served.base;
     let before = figures(base).await;
@@ -61,7 +61,7 @@ async fn a_refusal_of_minimax_is_counted_by_its_kind() {
 }
 
 #[tokio::test]
-async fn tools_that_do_not_exist_make_one_figure_together() {
+async fn unknown_tools_share_one_metric() {
     let served = Served::new(false).await;
     for name in ["x", "y\"} 1", "z\n# EOF", "ß", &"long".repeat(10_000)] {
         call(&served.base, name, json!({})).await;
@@ -75,7 +75,7 @@ async fn tools_that_do_not_exist_make_one_figure_together() {
 }
 
 #[tokio::test]
-async fn what_the_figures_say_was_spent_is_what_check_account_says() {
+async fn the_spending_in_the_metrics_equals_that_of_check_account() {
     let served = Served::new(false).await;
     for (tool, arguments) in [
         ("text_to_image", json!({ "prompt": "A fox", "n": 3 })),
@@ -100,7 +100,7 @@ async fn what_the_figures_say_was_spent_is_what_check_account_says() {
 }
 
 #[tokio::test]
-async fn figures_are_for_those_with_a_token_and_name_no_caller() {
+async fn metrics_need_a_token_and_name_no_caller() {
     let served = Served::new(true).await;
     let url = format!("{}/metrics", served.base);
     let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status();

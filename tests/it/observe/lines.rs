@@ -42,14 +42,14 @@ async fn each_line_of_a_call_and_of_its_job_carries_the_request_id_and_none_a_se
     called("second-call", json!({ "prompt": "" })).await;
     let denied = calling(&base, "get_job", json!({}), json!({})).bearer_auth("a-token-that-is-unknown");
     assert_eq!(denied.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
-    eventually("the job ends", async || logged.log().contains("the job is over")).await;
+    eventually("the job ends", async || logged.log().contains("the job has ended")).await;
 
     let log = logged.log();
     let line = |words: &[&str]| {
         let found = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
         found.unwrap_or_else(|| panic!("no line has {words:?} in {log}"))
     };
-    let ended = line(&["the job is over", "status=\"succeeded\"", "job{"]);
+    let ended = line(&["the job has ended", "status=\"succeeded\"", "job{"]);
     assert!(ended.contains("request=\"first-call\"") && ended.contains(&job), "{ended}");
     let answered = line(&["answered", "request=\"first-call\"", "outcome=\"ok\""]);
     assert!(answered.contains(&job) && answered.contains("tool=\"generate_video\""), "{answered}");
@@ -74,7 +74,7 @@ async fn a_refusal_is_logged_with_the_id_that_minimax_support_asks_for() {
 }
 
 #[tokio::test]
-async fn a_log_filter_of_the_users_own_stays_in_charge() {
+async fn a_log_filter_of_the_user_takes_precedence() {
     let (silent, base) = Logged::new(&[("MINIMAX_LOG", "off,minimax_mcp::cli=info")]).await;
     answer(calling(&base, "list_models", json!({}), json!({}))).await;
     assert_eq!(silent.log().lines().count(), 1, "{}", silent.log());

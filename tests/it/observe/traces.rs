@@ -54,7 +54,7 @@ async fn a_call_its_job_and_its_requests_are_spans_of_the_callers_trace() {
 }
 
 #[tokio::test]
-async fn a_parent_in_the_header_counts_where_the_message_names_none_and_a_failed_call_is_an_error() {
+async fn a_trace_parent_in_the_header_counts_if_the_message_has_none_and_a_failed_call_is_an_error() {
     let collector = Collector::start().await;
     let settings = [
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &*format!("{}/v1/traces", collector.url)),
@@ -108,7 +108,7 @@ async fn spans_come_as_protobuf_by_default_and_the_last_before_the_program_ends(
 
 /// The program ends without waiting for a collector that does not answer.
 #[tokio::test]
-async fn a_collector_that_does_not_answer_holds_up_no_call_and_no_end() {
+async fn a_silent_collector_delays_no_call_and_no_exit() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let world = crate::harness::World::new().await;
@@ -128,7 +128,7 @@ async fn a_collector_that_does_not_answer_holds_up_no_call_and_no_end() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_is_said_once_and_wrong_settings_stop_nothing_but_spans() {
+async fn an_unavailable_collector_is_logged_once_and_wrong_settings_turn_off_only_spans() {
     let away = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", away.local_addr().unwrap());
     drop(away);

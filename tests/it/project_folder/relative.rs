@@ -1,4 +1,4 @@
-//! Relative paths where no project folder is known.
+//! Relative paths if no project folder is known.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use super::{Answer, Host, project};
 use crate::stdio::on_stage;
 
 #[test]
-fn a_relative_path_without_a_project_folder_says_why_there_is_none_and_the_line_that_mends_it() {
+fn the_error_about_a_relative_path_without_a_project_folder_has_the_reason_and_the_fix() {
     on_stage(|stage| {
         let app = project(stage, "app");
         let home = dunce::canonicalize(stage.dir.path()).unwrap().join("home");
@@ -30,7 +30,7 @@ fn a_relative_path_without_a_project_folder_says_why_there_is_none_and_the_line_
                 &home,
                 "code/app/logo.png",
                 named(&[&home.join(".ssh")]),
-                "is in a folder of programs in the home folder",
+                "is in a folder of the home folder where programs keep private data",
             ),
             (&home, "code/app/logo.png", named(&[&gone]), "does not exist"),
             (&home, "code/app/logo.png", named(&[&file]), "is not a folder"),
@@ -40,7 +40,7 @@ fn a_relative_path_without_a_project_folder_says_why_there_is_none_and_the_line_
             let refusal = host.refusal("view_media", json!({ "uri": given }));
             let started = format!("it started the server in {}, ", start.display());
             let why = if *start == root { "the root of the file system" } else { "the home folder" };
-            for part in [client, &started, why, "which is no project"] {
+            for part in [client, &started, why, "which is not a project"] {
                 assert!(refusal.contains(part), "{part} in {refusal}");
             }
             // Below the root, the folder of this test is a hidden one.

@@ -1,4 +1,4 @@
-//! Files with secrets that people commonly have, each with a name and a text. All of them are made up.
+//! Files with secrets that people commonly have, each with a name and a text. All of them are invented.
 
 /// Joins a token here, so that repository scanners do not take it for a real one.
 fn token(start: &str, rest: &str) -> String {

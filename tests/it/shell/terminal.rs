@@ -1,4 +1,4 @@
-//! Signals and terminals, as Unix has them.
+//! Signals and terminals on Unix.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Folders and disks that cannot be written, with what only Unix has: modes, mounts and signals.
+//! Folders and disks that cannot be written, by means that only Unix has: modes, mounts and signals.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
@@ -66,7 +66,7 @@ fn refuses_to_buy(stage: &Stage, mut program: Victim) {
 }
 
 #[test]
-fn a_result_that_finds_no_room_is_fetched_when_there_is_some() {
+fn a_result_without_disk_space_is_fetched_when_there_is_some() {
     if crate::s3::leaves_out("the folder for results") {
         return;
     }

@@ -1,4 +1,4 @@
-//! What MiniMax shows for each of two keys: lists have both, and an id goes by the key that sees it.
+//! What MiniMax shows for each of two keys: lists have both, and an id is used with the key that sees it.
 
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ fn lists() -> Vec<List> {
 }
 
 #[tokio::test]
-async fn what_either_key_has_is_listed_once_and_says_the_key_that_alone_has_it() {
+async fn ids_of_either_key_are_listed_once_with_the_key_if_only_one_has_them() {
     let world = world(&[]).await;
     for (tool, arguments, path, [rows, id], [plan, balance], [of_plan, of_balance, of_both]) in lists() {
         world.sandbox.script(vec![answer(path, plan, PLAN), answer(path, balance, BALANCE)]);
@@ -133,7 +133,7 @@ async fn key_of_call(world: &World, tool: &'static str, arguments: Value, path: 
 }
 
 #[tokio::test]
-async fn an_id_that_the_records_do_not_have_goes_by_the_key_that_sees_it() {
+async fn an_unknown_id_is_used_with_the_key_that_sees_it() {
     let world = world(&[]).await;
     for (key, other, name) in [(PLAN, BALANCE, "plan"), (BALANCE, PLAN, "balance")] {
         world.sandbox.script(vec![

@@ -10,7 +10,7 @@ use crate::harness::quick;
 use crate::money::program;
 
 #[tokio::test]
-async fn with_overflow_a_refused_order_goes_once_by_the_balance_with_a_reservation_of_its_own() {
+async fn with_overflow_a_refused_order_is_bought_once_from_the_balance_with_its_own_reservation() {
     for code in [2056, 2061] {
         let world = world(&[("MINIMAX_PLAN_OVERFLOW", "balance")]).await;
         for (tool, path, arguments) in planned().into_iter().filter(|(tool, ..)| *tool != "understand_image")

@@ -1,4 +1,4 @@
-//! One table of all tools: whose key their requests use where both keys are set. What the table says is written here a
+//! One table of all tools: the key that their requests use if both keys are set. What the table says is written here a
 //! second time, because the test must not follow the data that it checks.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_with_too_many_values_is_not_taken_apart() {
+    fn a_text_with_too_many_values_is_not_parsed() {
         assert_eq!(read(r#" [{"a": "x,[{:\",,"}, 1]"#), Some(json!([{ "a": "x,[{:\",," }, 1])));
         assert_eq!(values(r#"["x,[{:\",,"]"#), 1);
         let list = |count: usize| format!("[{}0]", "0,".repeat(count));

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_data_uri_has_the_room_of_a_media_input() {
+    fn only_a_data_uri_may_be_as_long_as_a_media_input() {
         for (text, most) in [
             ("data:image/png;base64,AAAA", MEDIA),
             ("  DATA:,x", MEDIA),

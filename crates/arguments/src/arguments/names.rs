@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_clients_add_are_told_from_mistakes() {
+    fn names_that_clients_add_are_distinguished_from_mistakes() {
         for name in [
             "toolCallId",
             "tool_call_id",

@@ -15,12 +15,12 @@ const FORM: &str = "must be like s3://BUCKET/PREFIX?endpoint=https://HOST&region
 /// The parameters that a URL may have.
 const PARAMETERS: &[&str] = &["endpoint", "region", "virtual_hosts", "create_only", "credentials"];
 
-/// What to do where there are no credentials.
+/// What to do if there are no credentials.
 const NO_CREDENTIALS: &str = "is set, and there are no credentials for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
     AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI; or add \
     credentials=instance to use the role of the machine";
 
-/// The region of servers that have none.
+/// The region of servers without regions.
 const ANY_REGION: &str = "us-east-1";
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
@@ -63,7 +63,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         for (setting, url) in [(FILES_URL, &parts.endpoint), (PUBLIC_URL, &public_endpoint)] {
             if url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_on_this_machine(url)) {
                 self.warnings.push(format!(
-                    "{setting} has an http address: files cross the network in clear, and others on it may change them"
+                    "{setting} has an http address: files cross the network unencrypted, and others on it may change them"
                 ));
             }
         }
@@ -108,7 +108,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
-/// What a URL says.
+/// The parts of a URL.
 struct Parts {
     bucket: String,
     prefix: String,
@@ -217,7 +217,7 @@ mod tests {
     const KEY: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", "hunter2")];
 
     #[test]
-    fn a_url_of_a_bucket_is_taken_and_anything_else_is_explained_without_a_secret() {
+    fn a_bucket_url_is_accepted_and_errors_about_others_show_no_secret() {
         for legal in [
             "s3://media/a/b?region=eu-central-1",
             "s3://media?endpoint=http://127.0.0.1:9000",
@@ -268,10 +268,10 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_clear_is_a_warning_and_a_public_one_alone_has_no_effect() {
+    fn an_unencrypted_address_is_a_warning_and_a_public_address_alone_has_no_effect() {
         let url = ("MINIMAX_FILES_URL", "s3://media?endpoint=http://minio:9000");
         let (_, problems, warnings) = read(&[[url].as_slice(), &KEY].concat());
-        assert!(problems.is_empty() && warnings[0].contains("in clear"), "{problems:?} {warnings:?}");
+        assert!(problems.is_empty() && warnings[0].contains("unencrypted"), "{problems:?} {warnings:?}");
         let (_, _, warnings) = read(&[("MINIMAX_FILES_PUBLIC_URL", "https://files.example.com")]);
         assert!(warnings[0].contains("no effect"), "{warnings:?}");
         let public = ("MINIMAX_FILES_PUBLIC_URL", "files.example.com");

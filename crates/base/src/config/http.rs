@@ -43,7 +43,7 @@ pub struct HttpSettings {
 }
 
 impl Config {
-    /// Adapts the settings to stdio. Settings that only the HTTP server uses refuse no call here.
+    /// Adapts the settings to stdio. A wrong setting that only the HTTP server uses blocks no call here.
     pub fn reach_over_stdio(&mut self) {
         let over_http = |name: &str| name.starts_with("MINIMAX_MCP_") && name != "MINIMAX_MCP_BASE_PATH";
         let (unused, problems): (Vec<_>, Vec<_>) =
@@ -105,13 +105,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         } else if !token.chars().all(|letter| letter.is_ascii_graphic()) {
             self.problem(
                 "MINIMAX_MCP_TOKEN",
-                "has a space or a letter that no header can hold; must be ASCII letters, digits and punctuation",
+                "has a space or a character that a header cannot contain; must be ASCII letters, digits and punctuation",
             );
         }
         Some(SecretString::from(token))
     }
 
-    /// Reads a list. Each word that does not fit becomes a problem.
+    /// Reads a list. Each illegal word becomes a problem.
     fn fitting(&mut self, name: &'static str, legal: &str, fits: fn(&str) -> bool) -> Vec<String> {
         let words = self.words(name);
         for word in words.iter().filter(|word| !fits(word)) {

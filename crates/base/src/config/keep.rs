@@ -1,4 +1,4 @@
-//! What is kept of jobs that have ended.
+//! Settings for the retention of ended jobs.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use bytesize::ByteSize;
 
 use super::reader::Reader;
 
-/// The longest time that can be set, a hundred years.
+/// The longest time that can be set: a hundred years.
 const MOST_DAYS: u64 = 36_500;
 
-/// The smallest limit of bytes. A smaller one is a number without its unit, and would remove almost everything.
+/// The smallest limit of bytes. A smaller one is probably a number without its unit, and would remove almost everything.
 const LEAST_BYTES: u64 = 1_000_000;
 
-/// What is kept of jobs that have ended. By default everything.
+/// What is kept of ended jobs. By default everything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeepSettings {
     /// How long they are kept.
     pub age: Option<Duration>,
     /// How many bytes their files in the base folder may have together.
     pub bytes: Option<u64>,
-    /// If true, files stay when their records go.
+    /// If true, files stay when their records are removed.
     pub files: bool,
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    /// What cannot be read removes nothing, because a deletion cannot be undone.
+    /// Reads the settings. An illegal value removes nothing, because a deletion cannot be undone.
     pub(super) fn keep(&mut self) -> KeepSettings {
         let (days, bytes) = ("MINIMAX_KEEP_DAYS", "MINIMAX_KEEP_BYTES");
         let age = self.get(days).map(|value| read_days(&value));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_removes_nothing() {
+    fn an_illegal_limit_removes_nothing() {
         for (name, value) in [
             ("MINIMAX_KEEP_DAYS", "-1"),
             ("MINIMAX_KEEP_DAYS", "36501"),

@@ -1,4 +1,4 @@
-//! The keys of the server: that of the balance, that of a plan, or both.
+//! The server's keys: a key of the balance, a key of a plan, or both.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// Judges the kind by the prefix.
+    /// The kind, by the prefix.
     pub fn of(key: Option<&SecretString>) -> Self {
         match key.map(ExposeSecret::expose_secret) {
             None => Self::Missing,
@@ -48,10 +48,10 @@ pub struct NamedKey<'a> {
     pub kind: KeyKind,
 }
 
-/// The server's keys, as they are used.
+/// The server's keys, by what they buy.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {
-    /// The key that buys everything, or with a second key what plans do not include.
+    /// The key that buys everything. With a plan's key beside it, only what plans do not include.
     pub first: Option<&'a SecretString>,
     /// The setting that holds it.
     pub first_setting: &'static str,
@@ -59,7 +59,7 @@ pub struct Keys<'a> {
     pub first_kind: KeyKind,
     /// The file that it came from.
     pub first_file: Option<&'a Path>,
-    /// The plan's key, if it is another one than the first.
+    /// The plan's key, if it differs from the first.
     pub plan: Option<&'a SecretString>,
     /// The file that it came from.
     pub plan_file: Option<&'a Path>,
@@ -88,7 +88,7 @@ impl Config {
         match file.map(|text| value::key(&text)) {
             Ok(KeyText::Key(key)) => return Some(SecretString::from(key)),
             Ok(KeyText::Empty) => {
-                self.found(name, "names a file that is empty; must be a file with the key alone");
+                self.found(name, "names a file that is empty; must be a file that contains only the key");
             }
             Ok(KeyText::Placeholder(shown)) => {
                 self.key_note = Some(format!("{name} names a file that still holds the placeholder {shown}"));
@@ -113,7 +113,7 @@ impl Config {
         first.into_iter().chain(plan)
     }
 
-    /// The keys as they are used. One key alone buys everything, whichever setting it stands in.
+    /// The keys, by what they buy. One key alone buys everything, whichever setting holds it.
     pub fn keys(&self) -> Keys<'_> {
         let (file, plan_file) = (self.read_key_file.as_deref(), self.read_plan_key_file.as_deref());
         match (&self.key, &self.plan_key) {
@@ -154,13 +154,13 @@ impl Config {
         key.expose_secret() == plan.expose_secret()
     }
 
-    /// Finds keys that their prefixes show to be in the wrong setting: they would pay for what the other has to pay for.
+    /// Finds keys whose prefixes show that they are in the wrong setting, where they would pay for the other key's orders.
     pub(super) fn check_keys(&mut self) {
         // A placeholder in one setting leaves the key in the other.
         if let Some(note) = self.key_note.take_if(|_| self.key.is_some() || self.plan_key.is_some())
             && !self.warnings.iter().any(|warning| warning.starts_with(&note))
         {
-            self.warnings.push(format!("{note}, which is no key"));
+            self.warnings.push(format!("{note}, which is not a key"));
         }
         if self.has_one_key_twice() {
             let warning = format!("{PLAN_KEY} holds the same key as {KEY}; remove one of the two");
@@ -204,7 +204,7 @@ mod tests {
     use crate::config::of_pairs as read;
 
     #[test]
-    fn one_key_alone_is_the_first_whichever_setting_it_stands_in() {
+    fn a_single_key_is_the_first_whichever_setting_holds_it() {
         for (name, value, kind) in [
             (KEY, "sk-api-a", KeyKind::PayAsYouGo),
             (KEY, "sk-cp-a", KeyKind::Plan),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_in_the_wrong_setting_are_named_and_one_key_in_both_is_said() {
+    fn keys_in_the_wrong_setting_and_one_key_in_both_are_reported() {
         let both = |key: &str, plan: &str| read(&[(KEY, key), (PLAN_KEY, plan)]);
         for (key, plan) in
             [("sk-api-a", "sk-cp-b"), ("eyJ-a", "sk-cp-b"), ("sk-api-a", "eyJ-b"), ("eyJ-a", "eyJ-b")]
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_placeholders_and_texts_that_are_no_key_count_for_the_plan_too() {
+    fn the_plan_key_is_cleaned_and_checked_like_the_other() {
         for quoted in ["\"sk-cp-a\"", "Bearer sk-cp-a", "MINIMAX_PLAN_KEY=sk-cp-a"] {
             let config = read(&[(PLAN_KEY, quoted)]);
             assert_eq!(config.keys().first.map(ExposeSecret::expose_secret), Some("sk-cp-a"), "{quoted}");

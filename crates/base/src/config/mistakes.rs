@@ -1,4 +1,4 @@
-//! Tests of what people put into settings by mistake.
+//! Tests of mistakes that people make in settings.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ fn quotes_around_any_setting_change_nothing() {
 }
 
 #[test]
-fn quotes_around_paths_are_no_part_of_them() {
+fn quotes_around_paths_are_dropped() {
     for (open, close) in [("\"", "\""), ("'", "'"), (" \"", "\" ")] {
         let quoted = |path: &str| format!("{open}{path}{close}");
         let pairs = [
@@ -85,7 +85,7 @@ fn a_gateway_on_this_machine_is_asked_over_http_at_its_port() {
 }
 
 #[test]
-fn a_placeholder_and_an_empty_value_are_no_key() {
+fn a_placeholder_and_an_empty_value_are_not_keys() {
     let config = read(&[("MINIMAX_API_KEY", "${user_config.api_key}"), ("MINIMAX_MCP_BASE_PATH", " ")]);
     assert_eq!(key(&config), None);
     assert!(config.key_note.unwrap().contains("placeholder `${user_config.api_key}`"));
@@ -117,7 +117,7 @@ fn a_placeholder_of_another_setting_is_named_and_one_that_protects_refuses_calls
 }
 
 #[test]
-fn a_value_that_is_no_text_is_named_and_not_ignored() {
+fn a_value_that_is_not_text_is_reported() {
     let config = read(&[("MINIMAX_BUDGET_DAY", "5\u{fffd}")]);
     assert!(config.problems.iter().any(|problem| problem.to_string().contains("not valid UTF-8")));
 }
@@ -161,7 +161,7 @@ fn an_unknown_variable_is_warned_of_and_explains_a_missing_key() {
 }
 
 #[test]
-fn a_setting_that_only_http_uses_refuses_no_call_over_stdio() {
+fn a_setting_that_only_http_uses_blocks_no_call_over_stdio() {
     let mut config = read(&[("MINIMAX_MCP_TOKEN", "short"), ("MINIMAX_REGION", "mars")]);
     config.reach_over_stdio();
     assert_eq!(config.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), ["MINIMAX_REGION"]);
@@ -169,7 +169,7 @@ fn a_setting_that_only_http_uses_refuses_no_call_over_stdio() {
 }
 
 #[test]
-fn the_sandbox_has_folders_of_its_own_and_says_that_it_ignores_a_key() {
+fn the_sandbox_has_its_own_folders_and_reports_that_it_ignores_a_key() {
     let given =
         [("MINIMAX_DATA_DIR", "/d"), ("MINIMAX_MCP_BASE_PATH", "/f"), ("MINIMAX_API_KEY", "sk-api-real")];
     let config = read(&given).at_sandbox("http://127.0.0.1:1");

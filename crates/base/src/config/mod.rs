@@ -3,8 +3,8 @@
 //! [`Config::read`] is pure. It reads the environment through a lookup function and the folders of the machine
 //! through [`Places`]. `minimax-mcp settings` and docs/configuration.md print the table [`SETTINGS`].
 //!
-//! An illegal setting does not stop the server from starting. It goes to [`Config::problems`], and each call explains
-//! what to change.
+//! An illegal setting does not keep a server over stdio from starting. It goes to [`Config::problems`], and each call
+//! explains what to change. Over HTTP it ends the start.
 
 mod amount;
 pub mod bucket_address;
@@ -57,7 +57,7 @@ pub use webhook::{Receiver, WebhookSettings};
 /// The default log filter. rmcp's warnings repeat ours or concern the client, so only its errors are logged.
 pub const DEFAULT_LOG: &str = "warn,minimax_mcp=info,rmcp=error";
 
-/// The folders of this machine on which defaults are based.
+/// The folders on this machine on which defaults are based.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// The user's home folder.
@@ -117,7 +117,7 @@ pub struct Config {
     pub key_file: Option<PathBuf>,
     /// The file that the key came from.
     pub read_key_file: Option<PathBuf>,
-    /// The key of a plan, beside [`Self::key`] or instead of it.
+    /// The key of a plan, in addition to [`Self::key`] or instead of it.
     pub plan_key: Option<SecretString>,
     /// The file that holds the plan's key, if one is set.
     pub plan_key_file: Option<PathBuf>,
@@ -136,7 +136,7 @@ pub struct Config {
     pub sandbox: bool,
     /// The folder for results.
     pub base_path: PathBuf,
-    /// More folders that tools may read and write. Relative ones do not count before [`Self::start_in`].
+    /// More folders that tools may read and write. [`Self::start_in`] resolves relative ones.
     pub allowed_dirs: Vec<PathBuf>,
     /// The folder in which the server was started, if it is known.
     pub start_dir: Option<PathBuf>,
@@ -184,11 +184,11 @@ pub struct Config {
     pub http: HttpSettings,
     /// The folders in which to look for programs (`PATH`).
     pub program_dirs: Vec<PathBuf>,
-    /// Illegal settings. The server starts anyway, and calls explain them.
+    /// Illegal settings. Over stdio the server starts anyway, and calls explain them.
     pub problems: Vec<ConfigError>,
     /// Illegal values of settings that no purchase depends on. [`Config::judge_ignored`] makes them warnings or problems.
     pub ignored: Vec<ConfigError>,
-    /// Settings that look like mistakes and refuse no call, as sentences that begin with the setting.
+    /// Settings that look like mistakes but block no call, as sentences that begin with the setting.
     pub warnings: Vec<String>,
     /// Why there is no key although one seems to be set.
     pub key_note: Option<String>,

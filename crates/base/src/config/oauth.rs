@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_group_on_offer_has_a_scope_unless_the_settings_name_others() {
+    fn each_offered_toolset_has_a_scope_unless_the_settings_name_others() {
         let config = read(&[(ISSUER, "https://login.example.com/"), ("MINIMAX_TOOLSETS", "video")]);
         let oauth = config.http.oauth.unwrap();
         let row = |scope: &str, toolsets| ScopeRow { scope: scope.to_owned(), toolsets };
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_let_somebody_in_by_mistake_is_a_problem() {
+    fn a_setting_that_could_let_a_stranger_in_is_a_problem() {
         for (name, value) in [
             (ISSUER, "http://login.example.com"),
             (ISSUER, "login.example.com"),

@@ -14,7 +14,7 @@ use super::{ConfigError, PlanOverflow, ResourceMode, store_url};
 use crate::money::{Currency, Money};
 use secrecy::SecretString;
 
-/// What a host such as Claude Desktop passes on for a field that the user left empty on purpose.
+/// The beginning of the value that a host such as Claude Desktop passes for a field that the user left empty.
 pub(super) const LEFT_EMPTY: &str = "${user_config.";
 
 /// The lookup function, and the errors found so far.
@@ -45,7 +45,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// Reports settings that are still placeholders, and those that are no text.
+    /// Reports settings that are still placeholders, and those that are not valid UTF-8.
     pub(super) fn report_unfilled(&mut self) {
         let names = settings::names();
         for name in names.filter(|name| ![KEY, PLAN_KEY].contains(name)) {
@@ -73,7 +73,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         self.problems.push(ConfigError { name, problem: problem.into() });
     }
 
-    /// The key, or why the text of the setting is none.
+    /// The key, or a note on why the setting has none.
     pub(super) fn key(&mut self, name: &'static str) -> (Option<SecretString>, Option<String>) {
         let Some(text) = (self.lookup)(name) else { return (None, None) };
         match value::key(&text) {
@@ -159,13 +159,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             Some("true" | "1" | "yes" | "on") => true,
             Some(other) => {
                 self.problem(name, format!("is `{other}`; must be `true` or `false`"));
-                // An illegal value counts as true, because a user who sets a switch wants the restriction that it brings.
+                // An illegal value counts as true, because a user who sets the switch wants its restriction.
                 true
             }
         }
     }
 
-    /// As [`Self::flag`], for a switch of which `true` is not the safe side: an illegal value counts as false.
+    /// Like [`Self::flag`], for a switch whose safe value is false: an illegal value counts as false.
     pub(super) fn safe_flag(&mut self, name: &'static str) -> bool {
         let problems = self.problems.len();
         self.flag(name) && self.problems.len() == problems
@@ -188,8 +188,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Some(self.flag(name))
     }
 
-    /// Whether the API host is a sandbox. The setting is refused for a host of another machine, because it lets callers
-    /// reach this one.
+    /// Whether the API host is a sandbox. The setting is refused for a host on another machine, because it lets callers
+    /// reach addresses on this one.
     pub(super) fn sandbox(&mut self, host: Option<&Url>) -> bool {
         if !self.flag("MINIMAX_SANDBOX") {
             return false;
@@ -265,7 +265,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Some(path)
     }
 
-    /// The folders as written, except for `~/`. Relative ones are resolved when it is known where the server was started.
+    /// The folders as written, except for `~/`. Relative ones are resolved once the folder is known in which the server was
+    /// started.
     pub(super) fn dirs(&self, home: &Path) -> Vec<PathBuf> {
         let value = self.given("MINIMAX_ALLOWED_DIRS").unwrap_or_default();
         let split = std::env::split_paths(value.trim())
@@ -274,8 +275,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
-/// Whether a value was never filled in. Other programs share OpenTelemetry's variables and `PATH`, so only ours may be
-/// phrases such as `your-token`.
+/// Whether a value was never filled in. Phrases such as `your-token` count as placeholders only in this program's own
+/// settings, because other programs share OpenTelemetry's variables and `PATH`.
 fn is_unfilled(name: &str, value: &str) -> bool {
     if name.starts_with("MINIMAX_") { value::is_placeholder(value) } else { value::is_reference(value) }
 }
@@ -310,7 +311,7 @@ fn host_url(value: &str) -> Result<Url, String> {
         || url.query().is_some()
         || url.fragment().is_some()
     {
-        return Err(format!("carries credentials, a query or a fragment; {legal}"));
+        return Err(format!("has credentials, a query or a fragment; {legal}"));
     }
     let path = url.path().trim_end_matches('/');
     let api_path =
@@ -322,7 +323,7 @@ fn host_url(value: &str) -> Result<Url, String> {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
         "http" => {
-            Err("is plain http, which would send the key in clear; use https (http only for this machine)"
+            Err("is plain http, which would send the key unencrypted; use https (http only for this machine)"
                 .to_owned())
         }
         other => Err(format!("has the scheme `{other}`; {legal}")),

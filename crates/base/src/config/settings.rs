@@ -1,4 +1,4 @@
-//! The table of settings, their other names, and which of them are secret or protect somebody.
+//! The table of settings, their other names, and which of them are secret or protective.
 
 /// One row of the table that `minimax-mcp settings` and `docs/configuration.md` print.
 #[derive(Debug, Clone, Copy)]
@@ -315,7 +315,7 @@ pub const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// Names under which other programs know a setting. They count where the setting itself is not given.
+/// Names of settings in other programs. They count if the setting itself is not given.
 pub const ALIASES: &[(&str, &str)] = &[
     ("MINIMAX_API_HOST", "MINIMAX_API_BASE"),
     ("MINIMAX_API_RESOURCE_MODE", "MINIMAX_RESOURCE_MODE"),
@@ -381,12 +381,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lists_name_settings_and_a_setting_that_is_called_a_secret_is_one() {
+    fn the_lists_contain_only_settings_and_every_setting_named_secret_is_secret() {
         for name in SECRET.iter().chain(PROTECTIVE) {
-            assert!(names().any(|known| known == *name), "{name} is no setting");
+            assert!(names().any(|known| known == *name), "{name} is not a setting");
         }
         for (setting, alias) in ALIASES {
-            assert!(SETTINGS.iter().any(|known| known.name == *setting), "{alias} stands for no setting");
+            assert!(
+                SETTINGS.iter().any(|known| known.name == *setting),
+                "{alias} is the alias of no setting"
+            );
         }
         for setting in SETTINGS {
             let is_secret =

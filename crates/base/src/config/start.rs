@@ -12,7 +12,7 @@ use super::{Config, ConfigError};
 /// The account of the sandbox, and the name of its folders.
 const SANDBOX: &str = "sandbox";
 
-/// Finds the key in a text that a person pasted. The error says what is wrong with the text, without showing it.
+/// Finds the key in a text that a person pasted. The error explains what is wrong with the text without showing it.
 pub fn read_key(text: &str) -> Result<String, String> {
     match value::key(text) {
         KeyText::Key(key) => Ok(key),
@@ -37,7 +37,7 @@ impl Config {
         let ours = self.key.as_ref().is_some_and(|key| key.expose_secret().starts_with("sandbox-"));
         let ignored = [(KEY, self.key.is_some() && !ours), (PLAN_KEY, self.plan_key.take().is_some())];
         for (name, _) in ignored.into_iter().filter(|(_, is_ignored)| *is_ignored) {
-            let why = "is ignored: with --sandbox nothing reaches MiniMax, and nothing is billed";
+            let why = "is ignored: with --sandbox nothing is sent to MiniMax, and nothing is billed";
             self.warnings.push(format!("{name} {why}"));
         }
         if !ours {
@@ -66,8 +66,8 @@ impl Config {
         self
     }
 
-    /// Decides about the illegal values in [`Self::ignored`]: over HTTP they end the start, as every other illegal value
-    /// does, and elsewhere they are warnings.
+    /// Classifies the illegal values in [`Self::ignored`]: over HTTP they end the start, like every other illegal value, and
+    /// elsewhere they are warnings.
     pub fn judge_ignored(&mut self, over_http: bool) {
         let ignored = std::mem::take(&mut self.ignored);
         if over_http {

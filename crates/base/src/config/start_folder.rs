@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::{Config, ConfigError};
 
 impl Config {
-    /// Resolves the relative folders of `MINIMAX_ALLOWED_DIRS`: `.` is the folder in which the server was started. Those that
-    /// are not taken are illegal values. A file system's root and the home folder need to be named in full:
-    /// desktop programs start their servers there.
+    /// Resolves the relative folders of `MINIMAX_ALLOWED_DIRS`: `.` is the folder in which the server was started. A file
+    /// system's root and the home folder must be named in full, because desktop programs start their servers there. A
+    /// relative folder that leads to one of them is an illegal value.
     pub fn start_in(&mut self, folder: &Path) {
         let mut dirs = Vec::new();
         for dir in std::mem::take(&mut self.allowed_dirs) {
@@ -16,7 +16,7 @@ impl Config {
                 continue;
             }
             let shown = dir.display();
-            // Parts that are `.` disappear.
+            // `components` drops parts that are `.`.
             let resolved: PathBuf = folder.join(&dir).components().collect();
             if dir.to_string_lossy().starts_with("${") {
                 self.ignore(format!(
@@ -48,7 +48,7 @@ mod tests {
     use crate::config::of_pairs as read;
 
     #[test]
-    fn a_relative_folder_is_below_the_one_in_which_the_server_was_started() {
+    fn a_relative_folder_is_resolved_against_the_folder_in_which_the_server_was_started() {
         let started = |value: &str, folder: &str| {
             let mut config = read(&[("MINIMAX_ALLOWED_DIRS", value)]);
             config.start_in(Path::new(folder));
@@ -71,7 +71,7 @@ mod tests {
             assert_eq!(found, dirs.iter().map(PathBuf::from).collect::<Vec<_>>(), "{value}");
             assert_eq!(warnings, "", "{value}");
         }
-        // A desktop program starts its servers there, and `.` does not mean everything.
+        // A desktop program starts its servers there, where `.` would mean everything.
         for folder in ["/", "/home/ada"] {
             let (found, warnings) = started(&join(&["/art", "."]), folder);
             assert_eq!(found, [PathBuf::from("/art")]);

@@ -9,12 +9,12 @@ const FORM: &str = "must be like postgres://USER:PASSWORD@HOST:5432/DATABASE";
 /// The parameters that a URL may have.
 const PARAMETERS: &[&str] = &["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "application_name"];
 
-/// The values of `sslmode`. The other modes of PostgreSQL encrypt without a check of the certificate, or only if the server
-/// wants to, which does not protect from a party that can change what is sent.
+/// The accepted values of `sslmode`. PostgreSQL's other modes encrypt without a check of the certificate, or only if the
+/// server wants to. They do not protect against an attacker who can change the traffic.
 const MODES: &[&str] = &["verify-full", "verify-ca", "disable"];
 
-/// Reads the setting. Returns the URL and, if it is used without encryption, a warning. The error never shows the value, which may
-/// contain a password.
+/// Reads the setting. Returns the URL and, if it is used without encryption, a warning. The error never shows the value,
+/// which may contain a password.
 pub(super) fn read(value: &str) -> Result<(SecretString, Option<&'static str>), String> {
     let url = Url::parse(value).map_err(|error| format!("is not a URL ({error}); {FORM}"))?;
     if !["postgres", "postgresql"].contains(&url.scheme()) {
@@ -56,7 +56,7 @@ pub(super) fn read(value: &str) -> Result<(SecretString, Option<&'static str>), 
         Some(Host::Ipv6(address)) => address.is_loopback(),
     };
     let warning = (mode.as_deref() == Some("disable") && !is_here).then_some(
-        "has sslmode=disable: the password and all prompts cross the network in clear, and anybody on it may answer \
+        "has sslmode=disable: the password and all prompts cross the network unencrypted, and anyone on it may answer \
          as the database",
     );
     Ok((SecretString::from(value), warning))
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_of_a_database_is_taken_and_anything_else_is_explained_without_its_password() {
+    fn a_database_url_is_accepted_and_errors_about_others_show_no_password() {
         for legal in [
             "postgres://ada:hunter2@db.example.com/minimax",
             "postgresql://db:6432/minimax?sslmode=verify-ca&sslrootcert=/etc/ca.pem",
@@ -78,7 +78,7 @@ mod tests {
             assert!(matches!(read(legal), Ok((_, None))), "{legal}: {:?}", read(legal));
         }
         let (_, warning) = read("postgres://ada:hunter2@db/minimax?sslmode=disable").unwrap();
-        assert!(warning.is_some_and(|warning| warning.contains("in clear")));
+        assert!(warning.is_some_and(|warning| warning.contains("unencrypted")));
         for (wrong, word) in [
             ("hunter2", "not a URL"),
             ("mysql://ada:hunter2@db/minimax", "scheme"),

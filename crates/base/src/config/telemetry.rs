@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_endpoint_no_span_is_sent_whatever_else_is_set() {
+    fn without_an_endpoint_no_span_is_sent() {
         let settings = read(&[(HEADERS, "a=b"), (PROTOCOL, "grpc"), ("OTEL_SERVICE_NAME", "x")]);
         assert!(settings.otlp.is_none() && settings.problems.is_empty());
         for off in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_general_endpoint_is_a_beginning_and_the_one_for_traces_is_whole() {
+    fn the_general_endpoint_gets_a_path_and_the_endpoint_for_traces_is_used_unchanged() {
         for given in ["http://localhost:4318", "http://localhost:4318/"] {
             let url = read(&[(GENERAL, given)]).otlp.unwrap().endpoint;
             assert_eq!(url.as_str(), "http://localhost:4318/v1/traces");
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_named_without_its_secrets() {
+    fn an_illegal_setting_is_reported_without_its_secrets() {
         for (name, value) in [
             (GENERAL, "localhost:4318"),
             (GENERAL, "secret"),

@@ -7,7 +7,7 @@ use super::*;
 use crate::money::Money;
 
 #[test]
-fn a_base_url_of_another_tool_is_understood() {
+fn a_base_url_for_another_program_is_accepted() {
     for given in [
         "https://api.minimax.io",
         "https://api.minimax.io/v1",
@@ -65,7 +65,7 @@ fn the_region_decides_host_and_currency_and_a_known_host_decides_the_region() {
 }
 
 #[test]
-fn a_group_with_jobs_brings_the_job_tools_and_a_wrong_group_is_named() {
+fn a_toolset_that_starts_jobs_adds_the_job_tools_and_a_wrong_toolset_is_reported() {
     assert_eq!(read(&[("MINIMAX_TOOLSETS", "image")]).toolsets, [Toolset::Image, Toolset::Jobs]);
     assert_eq!(read(&[("MINIMAX_TOOLSETS", "account")]).toolsets, [Toolset::Account]);
     let wrong = read(&[("MINIMAX_TOOLSETS", "images")]);
@@ -82,7 +82,7 @@ fn a_relative_folder_is_refused_because_clients_start_servers_anywhere() {
 }
 
 #[test]
-fn a_budget_in_another_currency_or_that_cannot_be_read_is_a_problem_and_not_ignored() {
+fn a_budget_in_another_currency_or_that_cannot_be_read_is_a_problem() {
     let amount = |millionths| Some(Money::from_millionths(millionths, Currency::Usd));
     let good = read(&[("MINIMAX_BUDGET_DAY", "5"), ("MINIMAX_CONFIRM_ABOVE", "0.5 usd")]);
     assert_eq!((good.budgets.day, good.budgets.confirm_above), (amount(5_000_000), amount(500_000)));
@@ -99,7 +99,7 @@ fn a_budget_in_another_currency_or_that_cannot_be_read_is_a_problem_and_not_igno
 }
 
 #[test]
-fn the_key_is_not_in_the_debug_form() {
+fn the_debug_output_does_not_contain_the_key() {
     let config = read(&[("MINIMAX_API_KEY", "sk-api-secret")]);
     assert!(!format!("{config:?}").contains("secret"));
 }

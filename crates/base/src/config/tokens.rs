@@ -12,7 +12,7 @@ use crate::money::{Currency, Money};
 /// The least length of a token. Shorter ones can be guessed.
 pub(super) const SHORTEST: usize = 16;
 
-/// The highest rate in calls per minute. A higher one would limit nothing.
+/// The highest rate, in calls per minute. A higher one would not limit anything.
 const FASTEST: u32 = 100_000;
 
 /// A caller with a token, and its limits.
@@ -87,7 +87,7 @@ pub fn read_tokens(text: &str, currency: Currency, private: bool) -> Result<Vec<
             return Err(format!("names `{}` twice", row.name));
         }
         if rows.iter().any(|other| other.digest == row.digest) {
-            return Err(format!("gives `{}` a token that another name has", row.name));
+            return Err(format!("gives `{}` the token of another name", row.name));
         }
         rows.push(row);
     }
@@ -139,7 +139,7 @@ impl Written {
                 })
             }
             _ => Err(format!(
-                "needs for `{name}` either `token` or `sha256`, the token's SHA-256, and not both"
+                "needs for `{name}` either `token` or `sha256`, the token's SHA-256, but not both"
             )),
         }
     }
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_row_is_said_by_its_name_and_its_field() {
+    fn an_error_in_a_row_names_the_row_and_the_field() {
         let wrong = |field: &str| {
             read_tokens(
                 &format!(r#"[{{"name": "ada", "token": "0123456789abcdef", {field}}}]"#),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_kept_as_its_digest_however_it_is_given() {
+    fn a_token_is_kept_as_its_digest_in_either_form() {
         let clear =
             read_tokens(r#"[{"name": "ada", "token": "0123456789abcdef"}]"#, Currency::Usd, false).unwrap();
         let digest = data_encoding::HEXUPPER.encode(&Sha256::digest("0123456789abcdef"));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_what_its_owner_may_use_up() {
+    fn a_row_has_the_limits_of_its_caller() {
         let text = r#"[{"name": "a", "token": "0123456789abcdef", "budget_day": "2.5 cny", "rate": 30},
                        {"name": "b", "token": "0123456789abcdeF", "budget_day": 0.5, "toolsets": ["image"]}]"#;
         let rows = read_tokens(text, Currency::Cny, false).unwrap();
@@ -235,11 +235,11 @@ mod tests {
             (Some(Money::from_millionths(2_500_000, Currency::Cny)), Some(30))
         );
         assert_eq!(rows[1].budget_day, Some(Money::from_millionths(500_000, Currency::Cny)));
-        assert_eq!(rows[1].toolsets, Some(vec![Toolset::Image, Toolset::Jobs]), "jobs can be asked about");
+        assert_eq!(rows[1].toolsets, Some(vec![Toolset::Image, Toolset::Jobs]), "the job tools come with it");
     }
 
     #[test]
-    fn a_row_that_is_wrong_is_named_and_its_token_is_not() {
+    fn an_error_names_the_wrong_row_and_does_not_show_its_token() {
         let secret = "very-secret-0123456789";
         let with = |fields: &str| format!(r#"[{{"name": "ada", "token": "{secret}"{fields}}}]"#);
         for (text, told) in [
@@ -264,7 +264,7 @@ mod tests {
             ),
             (
                 with(", \"webhook\": {\"url\": \"https://example.com/hunter2\", \"secret\": \"hunter2\"}"),
-                "`webhook` for `ada` whose `secret` is no webhook secret",
+                "`webhook` for `ada` whose `secret` is not a webhook secret",
             ),
             (r#"[{"name": "ada"}]"#.to_owned(), "either `token` or `sha256`"),
             (r#"[{"name": "ada", "sha256": "00"}]"#.to_owned(), "64 hexadecimal digits"),

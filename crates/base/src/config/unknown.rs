@@ -18,7 +18,7 @@ const OF_OTHERS: &[&str] = &[
     "MINIMAX_CRASH_POINT",
 ];
 
-/// Names that people expect because other programs have them, and ours for the same thing.
+/// Names that people know from other programs, and the settings with the same meaning here.
 const EXPECTED: &[(&str, &str)] = &[
     ("MINIMAX_API_TOKEN", "MINIMAX_API_KEY"),
     ("MINIMAX_API_URL", "MINIMAX_API_HOST"),
@@ -57,7 +57,7 @@ pub(super) struct Unknown {
 }
 
 impl Unknown {
-    /// Judges a variable by its name. `None` if the name is known, or does not begin like ours.
+    /// Judges a variable by its name. `None` if the name is known, or is not similar to a setting.
     pub(super) fn of(name: &str) -> Option<Self> {
         let upper = name.to_uppercase();
         // Windows ignores the case of names.
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_name_is_told_the_nearest_setting() {
+    fn the_warning_about_a_misspelt_name_suggests_the_nearest_setting() {
         for (name, meant) in [
             ("MINIMAX_BUDGTE_DAY", "MINIMAX_BUDGET_DAY"),
             ("MINIMAX_ALOWED_DIRS", "MINIMAX_ALLOWED_DIRS"),
@@ -156,7 +156,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn two_slips_are_always_looked_at(
+        fn the_quick_check_never_skips_a_name_with_two_slips(
             setting in 0..settings::SETTINGS.len(),
             slips in proptest::collection::vec((0_u8..4, 0_usize..64, b'A'..=b'Z'), 0..=SLIP),
         ) {
@@ -177,7 +177,7 @@ mod tests {
 
     #[cfg(not(windows))]
     #[test]
-    fn a_name_in_lower_case_is_not_read_and_is_told_the_right_one() {
+    fn a_name_in_lower_case_is_not_read_and_the_warning_suggests_the_right_one() {
         assert_eq!(Unknown::of("minimax_api_key").unwrap().meant, Some("MINIMAX_API_KEY"));
     }
 

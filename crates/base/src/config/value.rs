@@ -25,7 +25,7 @@ const BRACKETS: &[(char, char)] = &[('<', '>'), ('[', ']'), ('(', ')'), ('{', '}
 /// Beginnings of keys that MiniMax gives out.
 const KEY_STARTS: &[&str] = &["sk-", "eyJ"];
 
-/// What a key is pasted with, in lower case.
+/// Texts that people paste in front of a key, in lower case.
 const KEY_PREFIXES: &[&str] = &[
     "export ",
     "set ",
@@ -45,17 +45,17 @@ const KEY_PREFIXES: &[&str] = &[
     "key:",
 ];
 
-/// What ends a line of a list from which a key is pasted.
+/// Ends of lines that people paste together with a key.
 const KEY_ENDS: &[char] = &[',', ';'];
 
-/// References to a value that another program was to look up, by their beginnings.
+/// Beginnings of references to a value that another program should have looked up.
 const REFERENCES: &[&str] =
     &["op://", "env:", "env.", "process.env", "os.environ", "secrets.", "vault:", "input:", "!secret "];
 
-/// What JavaScript and Python make of a variable that is not set.
+/// The texts that JavaScript and Python write for a variable that is not set.
 const UNSET: &[&str] = &["null", "undefined", "None"];
 
-/// Words that mark a text as a request to fill something in.
+/// Words that mark a text as a placeholder.
 const TELLING: &[&str] = &[
     "your",
     "insert",
@@ -76,7 +76,7 @@ const TELLING: &[&str] = &[
     "bearer",
 ];
 
-/// Words that stand beside a telling word.
+/// Words that occur together with a word of [`TELLING`].
 const FILLERS: &[&str] = &[
     "a",
     "actual",
@@ -151,11 +151,11 @@ fn blank_trimmed(text: &str) -> &str {
 /// The text of a key setting.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KeyText {
-    /// Nothing is left of it.
+    /// Nothing is left after the cleaning.
     Empty,
-    /// What stands in place of a key, as it may be shown.
+    /// A placeholder instead of a key, in a form that may be shown.
     Placeholder(String),
-    /// It has a blank or a letter that no key has.
+    /// It has a blank or a character that no key has.
     Unusable,
     /// The key alone.
     Key(String),
@@ -192,7 +192,7 @@ pub(super) fn key(text: &str) -> KeyText {
         return KeyText::Empty;
     }
     if key.contains("...") || key.contains(['…', '*', '•']) {
-        // May be the shortened form of a real key, so it is not shown.
+        // It may be the shortened form of a real key, so it is not shown.
         return if is_masked(key) {
             KeyText::Placeholder(shown(key))
         } else {
@@ -241,7 +241,7 @@ pub(super) fn is_reference(text: &str) -> bool {
             && (name.chars().all(|letter| !letter.is_ascii_lowercase())
                 || name.chars().all(|letter| !letter.is_ascii_digit()))
     };
-    // `${a}/b` is no placeholder as a whole; `${a}${b}` is.
+    // `${a}/b` as a whole is not a placeholder; `${a}${b}` is.
     let wrapped = [("${", "}"), ("$(", ")"), ("{{", "}}"), ("#{", "}"), ("<%", "%>")];
     wrapped.iter().any(|(open, close)| within(open, close).is_some())
         || text.strip_prefix('$').is_some_and(is_variable)
@@ -264,14 +264,15 @@ fn is_masked(text: &str) -> bool {
     rest.chars().all(is_mask) && (rest.chars().count() >= 3 || rest.contains('…'))
 }
 
-/// `API_KEY`: a name, where something else says that it is none of a value.
+/// `API_KEY`: a text that consists only of fillers, used where brackets already mark a placeholder.
 fn is_made_of_fillers(text: &str) -> bool {
     let mut words =
         text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).peekable();
     words.peek().is_some() && words.all(|word| FILLERS.contains(&word.to_lowercase().as_str()))
 }
 
-/// `your_api_key_here`, `REPLACE_ME`, `sk-api-your-key`: words of a known list, one of which tells.
+/// `your_api_key_here`, `REPLACE_ME`, `sk-api-your-key`: only words of [`FILLERS`] and [`TELLING`], with at least one of the
+/// latter.
 fn is_phrase(text: &str) -> bool {
     let mut words = text
         .split(|letter: char| !letter.is_alphanumeric())
@@ -347,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusual_key_is_no_placeholder() {
+    fn an_unusual_key_is_not_a_placeholder() {
         for real in [
             "demo",
             "dummy",
@@ -367,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_guide_or_a_client_left_in_place_of_the_key_is_a_placeholder() {
+    fn texts_that_guides_and_clients_put_in_place_of_a_key_are_placeholders() {
         for left in [
             "$KEY",
             "$MINIMAX_API_KEY",
@@ -446,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_a_variable_in_it_is_no_placeholder_as_a_whole() {
+    fn a_path_that_contains_a_variable_is_not_a_placeholder() {
         for part in [
             "${HOME}/minimax",
             "$HOME/minimax",

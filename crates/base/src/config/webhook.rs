@@ -28,7 +28,7 @@ pub struct WebhookSettings {
     pub url: Option<Url>,
     /// The key that signs them.
     pub secret: Option<SecretSlice<u8>>,
-    /// The file that has the key.
+    /// The file that contains the key.
     pub secret_file: Option<PathBuf>,
     /// If true, the address may be on this machine or in a private network.
     pub private: bool,
@@ -44,7 +44,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Reads an address and a key. The error is a sentence that begins with what is wrong, and shows neither.
+    /// Reads an address and a key. The error begins with the name of the wrong one, and shows neither value.
     pub(super) fn read(url: &str, secret: &str, private: bool) -> Result<Self, String> {
         let url = address(url, private).map_err(|problem| format!("`url` {problem}"))?;
         Ok(Self { url, secret: key(secret).map_err(|problem| format!("`secret` {problem}"))? })
@@ -75,7 +75,7 @@ impl WebhookSettings {
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    /// Whether notes appear on the desktop.
+    /// Whether to show notifications on the desktop.
     pub(super) fn desktop_notes(&mut self) -> bool {
         const NOTIFY: &str = "MINIMAX_NOTIFY";
         match self.get(NOTIFY).map(|value| value.to_lowercase()).as_deref() {
@@ -109,7 +109,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 }
 
 impl Config {
-    /// Whether somebody is told about the ends of jobs.
+    /// Whether messages about ended jobs are sent to anyone.
     pub fn announces(&self) -> bool {
         let has_receiver =
             self.webhook.url.is_some() || self.http.tokens.iter().any(|row| row.webhook.is_some());
@@ -157,7 +157,7 @@ fn key(text: &str) -> Result<SecretSlice<u8>, String> {
     let decoded = BASE64.decode(coded.as_bytes()).ok().filter(|key| LENGTHS.contains(&key.len()));
     decoded.map(SecretSlice::from).ok_or_else(|| {
         format!(
-            "is no webhook secret; must be {PREFIX} and {} to {} bytes in base64. `echo whsec_$(openssl rand -base64 \
+            "is not a webhook secret; must be {PREFIX} and {} to {} bytes in base64. `echo whsec_$(openssl rand -base64 \
              32)` makes one",
             LENGTHS.start(),
             LENGTHS.end()
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_has_a_safe_address_and_a_secret() {
+    fn a_receiver_needs_a_safe_address_and_a_secret() {
         let (webhook, problems) = read(&[(URL, "https://example.com/a?b=c"), (SECRET, GOOD)]);
         assert_eq!((webhook.url.is_some(), webhook.secret.is_some(), problems.len()), (true, true, 0));
         let (webhook, problems) = read(&[(URL, "http://127.0.0.1:9/x"), (SECRET, GOOD), (PRIVATE, "true")]);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_no_secret_is_shown() {
+    fn errors_name_the_setting_and_show_no_secret() {
         for (settings, named) in [
             ([(URL, "https://example.com/hunter2"), (SECRET, "")], SECRET),
             ([(URL, "http://example.com/hunter2"), (SECRET, GOOD)], URL),

@@ -1,14 +1,17 @@
 //! Amounts: whole trillionths of a currency.
 //!
-//! Arithmetic is exact. There are four places that round, and all are here:
+//! Arithmetic is exact, except for the functions that round. All are here:
 //!
+//! * [`Decimal::nearest`] reads a number and rounds it half up to twelve decimals.
 //! * [`Money::per`] divides a price by the units that it is for, and rounds up to a trillionth.
 //! * [`Money::times`] multiplies by a quantity, and rounds half up to a trillionth.
-//! * [`Money::rounded`] rounds a finished price half up to seven decimals. Results and records have such prices.
-//! * [`Money::rounded_up`] and [`Money::millionths`] round such a price up to millionths. The ledger has those, so what is
-//!   reserved is never too little.
+//! * [`Money::rounded`] rounds a finished price half up to seven decimals, for results and records.
+//! * [`Money::rounded_up`] and [`Money::millionths`] round such a price up to millionths, for the ledger, so that a reserve
+//!   is never too small.
+//! * [`Money::tag`] rounds it up to four decimals, for people.
 //!
-//! JSON has only binary fractions. An amount becomes one when it is written ([`Serialize`]), and at no other place.
+//! Most JSON libraries read numbers as binary fractions. An amount becomes one only when it is written ([`Serialize`]), and
+//! in metrics.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,19 +26,19 @@ const PLACES: i32 = 12;
 /// One, in trillionths.
 const ONE: u128 = 1_000_000_000_000;
 
-/// The trillionths of a millionth.
+/// A millionth, in trillionths.
 const MILLIONTH: u128 = 1_000_000;
 
-/// The trillionths of the seventh decimal.
+/// One of the seventh decimal, in trillionths.
 const SEVENTH: u128 = 100_000;
 
 /// The largest amount of the ledger in millionths, a thousand million of a currency: no sum of such amounts overflows.
 const MOST: i64 = 1_000_000_000_000_000;
 
-/// A binary fraction keeps every decimal number of so many digits.
+/// A binary fraction keeps every decimal number with this many digits.
 const DIGITS: usize = 15;
 
-/// A number from zero in whole trillionths: an amount whose currency stands beside it, a quantity, or a factor.
+/// A number from zero in whole trillionths: an amount without its currency, a quantity, or a factor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use]
 pub struct Decimal(u128);
@@ -56,7 +59,7 @@ impl Decimal {
         Self(u128::from(count) * (ONE / 1000))
     }
 
-    /// A measured quantity, such as seconds. `None` if it is negative or no number.
+    /// A measured quantity, such as seconds. `None` if it is negative, not a number or too large.
     pub fn measured(quantity: f64) -> Option<Self> {
         Self::nearest(&quantity.to_string())
     }
@@ -140,7 +143,7 @@ impl<'de> Deserialize<'de> for Decimal {
             }
 
             fn visit_f64<E: Error>(self, number: f64) -> Result<Decimal, E> {
-                // The shortest text that reads as the same binary fraction is the one of the file, up to so many digits.
+                // Up to `DIGITS` digits, the shortest text of a binary fraction equals the text in the file.
                 let text = number.to_string();
                 let digits = text.replace('.', "");
                 let exact = Decimal::exactly(&text).filter(|_| digits.trim_matches('0').len() <= DIGITS);
@@ -251,12 +254,12 @@ impl Money {
         Self { amount: Decimal(self.amount.0.div_ceil(units.max(1).into())), ..self }
     }
 
-    /// The price as results and records have it.
+    /// The price in the precision of results and records.
     pub fn rounded(self) -> Self {
         Self { amount: self.amount.rounded_to(SEVENTH), ..self }
     }
 
-    /// The price as the ledger has it.
+    /// The price in the precision of the ledger.
     pub fn rounded_up(self) -> Self {
         Self::from_millionths(self.millionths(), self.currency)
     }
@@ -282,7 +285,7 @@ impl Money {
         self.currency == limit.currency && self.amount <= limit.amount
     }
 
-    /// What is left of it when `spent` is taken away. Nothing if that is more, or in another currency.
+    /// The rest after `spent`. Zero if `spent` is more, or in another currency.
     pub fn left_after(self, spent: Self) -> Self {
         let left =
             if self.currency == spent.currency { self.amount.0.saturating_sub(spent.amount.0) } else { 0 };
@@ -305,7 +308,7 @@ impl Money {
         shown.to_string()
     }
 
-    /// As [`Self::tag`], for a sum: nothing is `$0`.
+    /// Like [`Self::tag`], for a sum: zero is `$0`.
     pub fn sum_tag(self) -> String {
         if self.millionths() == 0 { format!("{}0", self.currency.sign()) } else { self.tag() }
     }
@@ -317,7 +320,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// In results, the currency stands beside the amounts.
+/// An amount without its currency, which results give in a field of its own.
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.amount.serialize(serializer)

@@ -1,19 +1,19 @@
-//! What a job costs, and how its record says it.
+//! The cost of a job, and its form in the record.
 
 use serde_json::{Map, Value};
 
 use crate::money::{Currency, Decimal, Money};
 
-/// What a job costs. Absent is unknown, never 0.
+/// The cost of a job. An absent amount is unknown, never 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
     /// The currency of all amounts.
     pub currency: Currency,
     /// Before the purchase.
     pub estimated: Option<Money>,
-    /// The highest price, if the estimate is not the highest. This is what is reserved.
+    /// The highest possible price, if it is above the estimate. It is reserved in place of the estimate.
     pub most: Option<Money>,
-    /// By what MiniMax counted.
+    /// The price of what MiniMax counted.
     pub actual: Option<Money>,
     /// How the amounts were calculated.
     pub basis: Option<String>,
@@ -23,7 +23,7 @@ pub struct Cost {
     pub fixed: Option<Money>,
     /// The price of one unit of input, where input is billed separately: a token.
     pub input: Option<Money>,
-    /// Fields that a later version has written. They are kept as they are.
+    /// Fields that a later version has written. They are kept unchanged.
     pub later: Map<String, Value>,
 }
 
@@ -43,12 +43,12 @@ impl Cost {
         }
     }
 
-    /// The price of `units`, if a unit's is known.
+    /// The price of `units`, if the price of one is known.
     pub fn of(&self, units: impl Into<Decimal>) -> Option<Money> {
         self.with_inputs(units, Decimal::default())
     }
 
-    /// The price of `units` made from `inputs`, if a unit's is known.
+    /// The price of `units` made from `inputs`, if the price of a unit is known.
     pub fn with_inputs(&self, units: impl Into<Decimal>, inputs: Decimal) -> Option<Money> {
         let mut total = self.unit?.times(units)?;
         if let Some(input) = self.input {
@@ -60,13 +60,13 @@ impl Cost {
         Some(total.rounded())
     }
 
-    /// What is reserved for it.
+    /// The amount to reserve for it.
     pub fn ceiling(&self) -> Option<Money> {
         self.most.or(self.estimated).map(Money::rounded_up)
     }
 }
 
-/// The form in the record: a JSON number for each amount, and the currency once. Without a cost, the currency is empty.
+/// The form in the record: a JSON number for each amount, and one currency. Without a cost, the currency is empty.
 pub mod record {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::{Map, Number, Value};
@@ -111,7 +111,7 @@ pub mod record {
         record.serialize(serializer)
     }
 
-    /// Earlier versions wrote binary fractions with noise behind the twelfth decimal.
+    /// Reads a cost. Earlier versions wrote binary fractions with noise after the twelfth decimal.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cost>, D::Error> {
         let record = Record::deserialize(deserializer)?;
         Ok(Currency::of_code(&record.currency).map(|currency| {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_noise_of_binary_fractions_in_an_old_record_does_not_count() {
+    fn the_noise_of_binary_fractions_in_an_old_record_is_dropped() {
         let text = r#"{"cost":{"currency":"CNY","unit":0.0006944444444444445,"fixed":0.07500000000000001}}"#;
         let cost = serde_json::from_str::<Row>(text).unwrap().cost.unwrap();
         assert_eq!(cost.fixed.unwrap().to_string(), "¥0.075");

@@ -1,4 +1,4 @@
-//! Money. No binary fraction stands for an amount anywhere.
+//! Money. Amounts are whole numbers of trillionths, and never binary fractions.
 
 mod amount;
 pub mod cost;

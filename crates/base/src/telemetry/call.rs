@@ -22,7 +22,7 @@ pub const ASKED: &str = "asked";
 const LONGEST: usize = 128;
 
 impl RequestId {
-    /// Accepts the caller's own id, if it is safe in a log line and in a header.
+    /// The caller's own id, if it is safe in a log line and in a header.
     pub fn given(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
         let sane = !text.is_empty() && text.len() <= LONGEST && text.bytes().all(plain);
@@ -138,7 +138,7 @@ pub fn failed(kind: &'static str) {
     let _ = CALL.try_with(|call| call.names.failure.set(kind));
 }
 
-/// Runs `work` with the names of the current call, also on another task.
+/// Runs `work` with the names of the current call, even on another task.
 pub fn ordered<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let call = CALL.try_with(Clone::clone).ok();
     async move {
@@ -184,7 +184,7 @@ pub fn job_ended(status: &'static str) {
     if matches!(status, "failed" | "unknown") {
         span.set_status(Status::error(status));
     }
-    tracing::info!(status, "the job is over");
+    tracing::info!(status, "the job has ended");
 }
 
 #[cfg(test)]
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_id_that_could_forge_a_log_line_is_not_taken() {
+    fn a_request_id_that_could_forge_a_log_line_is_ignored() {
         for good in ["1", "a-b_c.d", "Root=1-67891233-abcdef012345678912345678", &"x".repeat(LONGEST)] {
             assert_eq!(RequestId::given(good).map(|id| id.0).as_deref(), Some(good));
         }
@@ -203,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn a_principal_is_told_from_others_and_not_named() {
+    fn a_digest_distinguishes_principals_without_naming_them() {
         assert_ne!(digest("token:ada"), digest("token:bob"));
         assert!(!digest("token:ada").contains("ada"));
     }
 
     #[tokio::test]
-    async fn the_first_reason_of_a_failure_is_kept_by_its_own_call() {
+    async fn a_call_keeps_the_first_reason_of_its_failure() {
         let call = |tool| Call::begin(tool, RequestId::fresh(), "local", &Parent::default());
         let (one, other) = (call("a"), call("b"));
         one.run(async {

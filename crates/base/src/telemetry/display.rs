@@ -64,12 +64,13 @@ pub fn plain(text: &str, most: usize) -> String {
     shown
 }
 
-/// Whether a text shows nothing: it is empty, or has only spaces and characters that are invisible.
+/// Whether a text shows nothing: it is empty, or has only spaces and invisible characters.
 pub fn is_blank(text: &str) -> bool {
     display(text, 1).is_empty()
 }
 
-/// A name that another party chose, in quotes, so that it is not read as part of the sentence. Shortened and plain.
+/// A name that another party chose, shortened, in plain characters, and in quotes, so that it does not read as part of the
+/// sentence.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", display(name, NAME).replace('"', "'"))
 }
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_to_a_person_is_one_line_of_plain_characters() {
+    fn a_displayed_text_is_one_line_of_plain_characters() {
         for (text, shown) in [
             ("image-01", "image-01"),
             ("  two\n\tlines\r\n ", "two lines"),
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_cut_and_says_so() {
+    fn a_text_that_is_too_long_is_cut_and_marked() {
         assert_eq!(display("abcdef", 6), "abcdef");
         assert_eq!(display("abcdefg", 6), "abcde…");
         assert_eq!(display("abcdef\u{200b}\n ", 6), "abcdef");
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_keeps_its_lines_and_loses_what_is_hidden() {
+    fn a_text_keeps_its_lines_and_loses_invisible_characters() {
         for (text, shown) in [
             ("two\n  lines", "two\n  lines"),
             ("a\u{1b}[31mred\0\u{202e}x\u{202c}\r", "a[31mredx"),
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_log_stays_one_line() {
+    fn a_log_line_stays_one_line() {
         assert_eq!(line("a  b\n"), "a  b\n");
         assert_eq!(line("a\nWARN forged\u{202e}\u{1b}[0m\u{2028}c\n"), "a WARN forged[0m c\n");
         assert_eq!(line("\u{fffd} é"), "\u{fffd} é");

@@ -19,10 +19,10 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 use super::{otlp, redact};
 use crate::config::{DEFAULT_LOG, TelemetrySettings};
 
-/// How long the exit of the program waits for unsent spans.
+/// How long the program waits for unsent spans when it exits.
 const FLUSH: Duration = Duration::from_millis(500);
 
-/// How much of one value a log line shows, in bytes. At the level `trace`, a message with a file in it is a value.
+/// How much of one value a log line shows, in bytes. At the level `trace`, a whole message with a file in it is one value.
 const LONGEST: usize = 8 * 1024;
 
 /// The running telemetry. Stop it at the end of the program, so that the last spans are sent.
@@ -32,20 +32,21 @@ pub struct Telemetry {
     spans: Option<SdkTracerProvider>,
 }
 
-/// Whether a text is a log filter. If it is none, the default filter applies.
+/// Whether a text is a log filter. If it is not, the default filter applies.
 pub fn is_filter(text: &str) -> bool {
     EnvFilter::try_new(text).is_ok() && text.split(',').all(|part| !is_misspelt_level(part.trim()))
 }
 
-/// The library takes a misspelt level for the name of a target, and logs nothing else.
+/// True for a word that is probably a misspelt level. The library reads it as the name of a target, and then logs nothing
+/// else.
 fn is_misspelt_level(part: &str) -> bool {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let is_word = !part.is_empty() && part.chars().all(|letter| letter.is_ascii_alphabetic());
     is_word && part != "rmcp" && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part))
 }
 
-/// Writes log lines to stderr, because stdout is the protocol, and exports spans as the settings say, on `runtime`. A
-/// second call in one process, as in tests, changes nothing.
+/// Writes log lines to stderr, because stdout is the protocol, and exports spans on `runtime` if the settings name a
+/// collector. A second call in the same process, as in tests, has no effect.
 pub fn start(filter: &str, settings: &TelemetrySettings, runtime: &Handle) -> Telemetry {
     let log = tracing_subscriber::fmt::layer()
         .fmt_fields(Fields)
@@ -127,7 +128,7 @@ impl Visit for Shown<'_> {
     }
 }
 
-/// The first [`LONGEST`] bytes of a value. What follows is not even formatted.
+/// The first [`LONGEST`] bytes of a value. The rest is not formatted.
 struct Beginning<'a>(&'a dyn fmt::Debug);
 
 impl fmt::Debug for Beginning<'_> {
@@ -138,7 +139,7 @@ impl fmt::Debug for Beginning<'_> {
     }
 }
 
-/// Writes up to a length, and then reports an error, which ends the formatting.
+/// A writer that fails after a number of bytes, which ends the formatting.
 struct Cut<'a, 'b> {
     writer: &'a mut fmt::Formatter<'b>,
     left: usize,
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_level_is_no_filter() {
+    fn a_misspelt_level_is_not_a_filter() {
         for text in [
             "info",
             "WARN",

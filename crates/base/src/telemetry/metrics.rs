@@ -1,7 +1,7 @@
 //! Metrics for Prometheus (OpenMetrics 1.0 text).
 //!
-//! Each server has its own. Labels hold only words of this program: the name of a tool, an endpoint, a kind of error.
-//! They never hold text from a caller.
+//! Each server has its own. Labels contain only words of this program: the name of a tool, an endpoint, a kind of error.
+//! They never contain text from a caller.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,10 +22,10 @@ type Histograms = Family<Labels<1>, Histogram, fn() -> Histogram>;
 type Figures<const N: usize> = Family<Labels<N>, Gauge<f64, AtomicU64>>;
 type Counts<const N: usize> = Family<Labels<N>, Gauge>;
 
-/// A call may wait for its job for up to four minutes.
+/// Buckets for calls, which may wait for their jobs for up to four minutes.
 const CALL_SECONDS: &[f64] = &[0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0];
 
-/// MiniMax answers a poll at once, but takes a while for speech or an image.
+/// Buckets for requests. MiniMax answers a poll at once, but takes a while for speech or an image.
 const REQUEST_SECONDS: &[f64] = &[0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0];
 
 /// The prefix of every metric.
@@ -72,7 +72,7 @@ impl Default for Metrics {
 
 /// The queue of one rate-limit group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub struct QueueLength {
     /// The rate-limit group.
     pub group: &'static str,
     /// Requests that wait for a permit.
@@ -107,9 +107,9 @@ pub struct Records {
 #[derive(Debug, Clone, Default)]
 pub struct Scrape {
     /// The queues of all rate-limit groups in use.
-    pub lines: Vec<Line>,
+    pub queues: Vec<QueueLength>,
     /// Active jobs of this process.
-    pub followed: usize,
+    pub active_jobs: usize,
     /// `None` if the store cannot be read.
     pub records: Option<Records>,
 }
@@ -174,20 +174,16 @@ impl Metrics {
         let help = "When the server began, in Unix time";
         registry.register_with_unit("start_time", help, Unit::Seconds, start);
         let (waiting, in_flight) = (Counts::<1>::default(), Counts::<1>::default());
-        for line in &now.lines {
-            let labels = [("group", line.group.into())];
-            waiting.get_or_create(&labels).set(gauge(line.waiting));
-            in_flight.get_or_create(&labels).set(gauge(line.in_flight));
+        for queue in &now.queues {
+            let labels = [("group", queue.group.into())];
+            waiting.get_or_create(&labels).set(gauge(queue.waiting));
+            in_flight.get_or_create(&labels).set(gauge(queue.in_flight));
         }
-        registry.register(
-            "upstream_waiting",
-            "Requests that wait for their turn by MiniMax's limits",
-            waiting,
-        );
+        registry.register("upstream_waiting", "Requests that wait because of MiniMax's limits", waiting);
         registry.register("upstream_in_flight", "Requests or tasks that count against a limit", in_flight);
-        let followed: Gauge = Gauge::default();
-        followed.set(gauge(now.followed));
-        registry.register("jobs_followed", "Jobs that this process follows", followed);
+        let active: Gauge = Gauge::default();
+        active.set(gauge(now.active_jobs));
+        registry.register("jobs_followed", "Jobs that this process works on", active);
         let readable: Gauge = Gauge::default();
         readable.set(i64::from(now.records.is_some()));
         registry.register("records_readable", "1 if the job records could be read just now", readable);
@@ -286,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_dropped_before_its_end_counts_as_abandoned_and_what_ended_counts_once() {
+    fn a_call_that_is_dropped_counts_as_abandoned_and_one_that_ends_counts_once() {
         let metrics = Metrics::default();
         drop(metrics.call("a".into()));
         let _ = metrics.call("a".into()).end("ok");
@@ -306,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_label_cannot_break_out_of_it() {
+    fn the_text_of_a_label_cannot_break_out_of_it() {
         let records = Records { jobs: vec![("a\"}\n# EOF".into(), "\\".into(), 1)], ..Records::default() };
         let text = Metrics::default().text(&Scrape { records: Some(records), ..Scrape::default() });
         assert!(text.contains("minimax_mcp_jobs{kind=\"a\\\"}\\n# EOF\",status=\"\\\\\"} 1\n"), "{text}");

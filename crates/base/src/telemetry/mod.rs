@@ -1,4 +1,4 @@
-//! What an operator sees of the server: metrics, log lines and traces.
+//! Telemetry for the operator: metrics, log lines and traces.
 //!
 //! Telemetry never delays a call or makes it fail. It reports the tool, a digest of the caller and the outcome of a
 //! call. It never reports arguments or keys.
@@ -14,6 +14,6 @@ mod redact;
 pub use call::{ASKED, Call, RequestId, failed, job, job_ended, ordered};
 pub use display::{display, in_words, is_blank, plain, quoted};
 pub use log::{Telemetry, is_filter, start};
-pub use metrics::{Amount, Line, Metrics, Observed, Records, Scrape};
+pub use metrics::{Amount, Metrics, Observed, QueueLength, Records, Scrape};
 pub use otlp::causes;
 pub use parent::Parent;

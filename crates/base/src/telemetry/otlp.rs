@@ -84,12 +84,12 @@ impl Sender {
             .connect_timeout(self.timeout)
             // A redirect would send the spans and the token to another host.
             .redirect(reqwest::redirect::Policy::none());
-        // A proxy cannot reach ports of this machine.
+        // A proxy cannot reach ports on this machine.
         let built = if self.local { built.no_proxy() } else { built }.build()?;
         Ok(self.client.get_or_init(|| built).clone())
     }
 
-    fn heard(&self, answer: Result<Response<Bytes>, String>) -> Result<Response<Bytes>, HttpError> {
+    fn report(&self, answer: Result<Response<Bytes>, String>) -> Result<Response<Bytes>, HttpError> {
         let problem = match &answer {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => Some(format!("it answered with HTTP {}", answer.status().as_u16())),
@@ -100,10 +100,10 @@ impl Sender {
             Some(problem) if !failed_before => {
                 tracing::warn!(
                     problem,
-                    "spans are lost: the collector of OTEL_EXPORTER_OTLP_ENDPOINT takes none"
+                    "spans are lost: the collector of OTEL_EXPORTER_OTLP_ENDPOINT does not accept them"
                 );
             }
-            None if failed_before => tracing::info!("the collector takes spans again"),
+            None if failed_before => tracing::info!("the collector accepts spans again"),
             _ => {}
         }
         answer.map_err(Into::into)
@@ -123,7 +123,7 @@ impl HttpClient for Sender {
         };
         let sent = self.tasks.spawn_on(sending, &self.runtime).await;
         // The URL is removed from errors because it may contain a name and a password.
-        self.heard(match sent {
+        self.report(match sent {
             Ok(answer) => answer.map_err(|error: reqwest::Error| causes(&error.without_url())),
             Err(error) => Err(error.to_string()),
         })

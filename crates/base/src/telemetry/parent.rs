@@ -13,7 +13,7 @@ pub struct Parent {
     context: Option<Context>,
 }
 
-/// Longer values are ignored. The recommendation asks for at least 512 characters.
+/// The longest value that is read. The recommendation asks for at least 512 characters.
 const LONGEST: usize = 4096;
 
 impl Parent {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parent_in_its_form_is_read_and_anything_else_is_none() {
+    fn a_valid_trace_context_is_read_and_anything_else_is_ignored() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let parent = Parent::read(Some(good), Some("vendor=1"));
         assert_eq!(parent.trace().as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));

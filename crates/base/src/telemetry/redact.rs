@@ -12,14 +12,14 @@ const NAMES: &[&str] =
     &["signature", "token", "sessionid", "session_id", "api_key", "apikey", "security-token"];
 
 /// A writer that redacts log lines.
-pub struct Discreet<W>(W);
+pub struct Redacting<W>(W);
 
 /// Stderr, with redaction.
-pub fn stderr() -> Discreet<io::Stderr> {
-    Discreet(io::stderr())
+pub fn stderr() -> Redacting<io::Stderr> {
+    Redacting(io::stderr())
 }
 
-impl<W: Write> Write for Discreet<W> {
+impl<W: Write> Write for Redacting<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // Each call holds one whole event.
         self.0.write_all(masked(&display::line(&String::from_utf8_lossy(line))).as_bytes())?;
@@ -76,7 +76,7 @@ mod tests {
         ] {
             assert_eq!(masked(line), shown, "{line}");
         }
-        let mut log = Discreet(Vec::new());
+        let mut log = Redacting(Vec::new());
         log.write_all(b"\xff signature=abc\n").unwrap();
         assert_eq!(String::from_utf8(log.0).unwrap(), "\u{fffd} signature=***\n");
     }

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_promises_more_than_it_holds_is_refused() {
+    async fn an_archive_that_declares_more_than_it_contains_is_refused() {
         let (mut header, _) = plain(b"one.mp3", b"");
         header.set_size(1 << 40);
         assert!(archive(vec![(header, vec![0; 10])]).await.is_err());

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_too_little_room_is_named_with_what_is_free() {
+    fn the_error_about_too_little_space_names_the_folder_and_the_free_space() {
         let folder = tempfile::tempdir().unwrap();
         room(folder.path(), 1).unwrap();
         let said = room(folder.path(), u64::MAX).unwrap_err().to_string();

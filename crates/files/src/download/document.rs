@@ -52,7 +52,7 @@ fn client(here: bool) -> reqwest::Result<reqwest::Client> {
         .timeout(PATIENCE)
         .redirect(Policy::none())
         .referer(false);
-    // A proxy cannot reach ports of this machine.
+    // A proxy cannot reach ports on this machine.
     let client = if here { client.no_proxy() } else { client };
     client.build()
 }

@@ -400,7 +400,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_partial_file_with_a_second_name_is_not_written_to() {
+    fn a_partial_file_with_a_hard_link_is_not_written() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path(), &vec![7; 300_000], 400_000);
         let entries: Vec<_> =

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_has_no_encoding() {
+    fn a_file_that_is_not_text_has_no_encoding() {
         for bytes in [
             &b""[..],
             b"\xff\xfe",

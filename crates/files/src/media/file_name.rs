@@ -9,7 +9,7 @@ const COMPONENT_MAX: usize = 200;
 
 /// The prefix of partial files. The dot hides them on Unix.
 pub(crate) const PREFIX: &str = ".minimax-";
-/// The end of their names.
+/// The suffix of partial files.
 pub(crate) const SUFFIX: &str = ".part";
 
 /// Prefixes of the program's own files, in any folder: the store, the remains of a damaged store, spools of earlier
@@ -45,7 +45,7 @@ pub fn key_of(principal: &str) -> String {
     if (1..=64).contains(&principal.len()) && principal.bytes().all(is_plain) {
         return principal.to_owned();
     }
-    // A plain word has no dot, so the two never meet.
+    // A plain word has no dot, so it never equals a hash.
     let digest = data_encoding::HEXLOWER.encode(&<sha2::Sha256 as sha2::Digest>::digest(principal));
     format!("p.{}", digest.get(..32).unwrap_or_default())
 }
@@ -99,7 +99,7 @@ fn is_invisible(c: char) -> bool {
     ) || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// True for `CON`, `com1.txt` and the like. In any folder, Windows opens a device under these names.
+/// True for names such as `CON` and `com1.txt`. In any folder, Windows opens a device under these names.
 pub(crate) fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_lowercase();
     if matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "clock$") {
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_result_is_called_like_a_file_of_the_program() {
+    fn no_result_has_the_name_of_a_file_of_the_program() {
         for (stem, extension, becomes) in [
             ("unwritten-x", "jsonl", "file-unwritten-x.jsonl"),
             ("UNWRITTEN-X", "JSONL", "file-UNWRITTEN-X.JSONL"),

@@ -1,4 +1,5 @@
-//! Files and media inputs. Turns what callers give into checked bytes, and reads only what the owner of the machine allows.
+//! Files and media inputs. Turns a caller's input into checked bytes, and reads only files that the owner of the machine
+//! allows.
 //!
 //! * [`input`]: media inputs, allowed folders, uploads of HTTP callers, the secret scan.
 //! * `file_name`: names that are legal on every system.
@@ -6,7 +7,7 @@
 //! * [`subtitle`]: conversion of subtitles. [`private`]: files that other users of the machine cannot read.
 //! * [`units`]: sizes and lengths in words. [`player`]: the loudspeaker.
 //!
-//! This module knows nothing about endpoints, jobs or tools. Limits come in as plain data. Errors are sentences
+//! This module knows nothing about endpoints, jobs or tools. Limits are passed in as plain data. Errors are sentences
 //! without a subject, so that the caller can put the name of the argument in front.
 
 mod encoding;

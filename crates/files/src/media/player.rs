@@ -122,7 +122,7 @@ impl Player {
         drop(file);
         let mut command = self.command();
         command.args(self.known.file).env(SOUND, &path).stdin(Stdio::null());
-        // PowerShell would read the path as part of its command.
+        // PowerShell would parse the path as part of its command, so it gets the path in a variable.
         if self.known.program != "powershell" {
             command.arg(&path);
         }

@@ -15,7 +15,7 @@ pub enum Found {
     /// They had none.
     Private,
     /// They had access, and it was removed.
-    Mended,
+    Narrowed,
     /// They still have access: the file system has no permissions, or is read-only.
     Open,
 }
@@ -25,7 +25,7 @@ pub enum Found {
 /// Fails for a folder that belongs to another user or is shared by all users. The error names no path.
 pub fn folder(path: &Path) -> io::Result<Found> {
     if path.metadata().is_ok_and(|data| data.is_dir()) {
-        return mended(path);
+        return narrow_folder(path);
     }
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -34,7 +34,7 @@ pub fn folder(path: &Path) -> io::Result<Found> {
     builder.create(path)?;
     #[cfg(unix)]
     let _ = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    mended(path)
+    narrow_folder(path)
 }
 
 /// Like [`folder`], but fails if the path is a link or a file.
@@ -89,7 +89,7 @@ pub fn read(path: &Path, most: u64, strict: bool) -> io::Result<String> {
 pub fn narrow(path: &Path) -> io::Result<Found> {
     let data = path.symlink_metadata()?;
     if data.is_dir() {
-        return mended(path);
+        return narrow_folder(path);
     }
     if !data.is_file() || !is_open_to_others(&data) {
         return Ok(Found::Private);
@@ -99,7 +99,7 @@ pub fn narrow(path: &Path) -> io::Result<Found> {
 }
 
 #[cfg(unix)]
-fn mended(path: &Path) -> io::Result<Found> {
+fn narrow_folder(path: &Path) -> io::Result<Found> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     const STICKY: u32 = 0o1000;
@@ -116,13 +116,13 @@ fn mended(path: &Path) -> io::Result<Found> {
     if !is_open_to_others(&data) {
         return Ok(Found::Private);
     }
-    let mended = std::fs::set_permissions(path, std::fs::Permissions::from_mode(data.mode() & 0o700));
-    Ok(if mended.is_ok() && !is_open_to_others(&path.metadata()?) { Found::Mended } else { Found::Open })
+    let narrowed = std::fs::set_permissions(path, std::fs::Permissions::from_mode(data.mode() & 0o700));
+    Ok(if narrowed.is_ok() && !is_open_to_others(&path.metadata()?) { Found::Narrowed } else { Found::Open })
 }
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the twin of what can fail on Unix")]
-fn mended(_: &Path) -> io::Result<Found> {
+fn narrow_folder(_: &Path) -> io::Result<Found> {
     Ok(Found::Private)
 }
 
@@ -134,8 +134,8 @@ fn narrow_open(file: &File) -> io::Result<Found> {
     if !is_open_to_others(&data) {
         return Ok(Found::Private);
     }
-    let mended = file.set_permissions(std::fs::Permissions::from_mode(data.mode() & 0o700));
-    Ok(if mended.is_ok() && !is_open_to_others(&file.metadata()?) { Found::Mended } else { Found::Open })
+    let narrowed = file.set_permissions(std::fs::Permissions::from_mode(data.mode() & 0o700));
+    Ok(if narrowed.is_ok() && !is_open_to_others(&file.metadata()?) { Found::Narrowed } else { Found::Open })
 }
 
 #[cfg(not(unix))]
@@ -167,7 +167,7 @@ fn is_open_to_others(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Root may use a folder that belongs to another user.
+/// True if this user owns it. Root may use a folder that belongs to another user.
 #[cfg(unix)]
 fn is_ours(owner: u32) -> bool {
     let us = rustix::process::geteuid();
@@ -199,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_made_for_its_owner_alone_and_a_wide_one_is_mended() {
+    fn a_new_folder_is_private_and_an_open_one_is_made_private() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         assert_eq!(folder(&path).unwrap(), Found::Private);
         assert_eq!((mode(&path), mode(&dir.path().join("a"))), (0o700, 0o700));
         for wide in [0o755, 0o770, 0o2777, 0o701] {
             set(&path, wide);
-            assert_eq!(folder(&path).unwrap(), Found::Mended, "{wide:o}");
+            assert_eq!(folder(&path).unwrap(), Found::Narrowed, "{wide:o}");
             assert_eq!(mode(&path) & 0o777, 0o700, "{wide:o}");
         }
         set(&path, 0o500);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_neither_for_files_nor_for_folders_of_ours() {
+    fn links_are_not_followed_for_files_or_folders_of_the_server() {
         let dir = tempfile::tempdir().unwrap();
         let (file, folder, link) =
             (dir.path().join("file"), dir.path().join("folder"), dir.path().join("link"));
@@ -248,7 +248,7 @@ mod tests {
         set(&path, 0o644);
         assert_eq!(read(&path, 4, false).unwrap(), "text");
         assert!(read(&path, 3, false).is_err() && read(&path, 4, true).is_err());
-        assert_eq!(narrow(&path).unwrap(), Found::Mended);
+        assert_eq!(narrow(&path).unwrap(), Found::Narrowed);
         assert_eq!((read(&path, 4, true).unwrap().as_str(), mode(&path)), ("text", 0o600));
         std::fs::hard_link(&path, dir.path().join("second")).unwrap();
         assert!(read(&path, 4, true).is_err());

@@ -129,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn times_that_run_backwards_or_below_zero_are_put_right() {
+    fn times_that_run_backwards_or_below_zero_are_corrected() {
         let json = br#"[{"text": "x", "time_begin": -5, "time_end": -9}]"#;
         let srt = convert(json, SubtitleFormat::Srt).unwrap();
         assert_eq!(srt, "1\n00:00:00,000 --> 00:00:00,000\nx\n\n");
     }
 
     #[test]
-    fn json_passes_and_what_is_no_list_of_cues_does_not() {
+    fn a_json_list_of_cues_is_converted_and_any_other_text_is_refused() {
         assert_eq!(convert(JSON.as_bytes(), SubtitleFormat::Json).unwrap(), JSON);
         for other in ["{}", "[1]", "[{\"text\": \"x\"}]", "<html>", ""] {
             assert_eq!(convert(other.as_bytes(), SubtitleFormat::Srt), None, "{other}");

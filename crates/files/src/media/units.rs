@@ -58,7 +58,7 @@ pub fn age(at: i64) -> String {
     }
 }
 
-/// A size and the limit that it is above. If both would read the same, they are given in bytes.
+/// A size, and the limit that it exceeds. If both would read the same, they are given in bytes.
 pub fn size_and_limit(bytes: u64, limit: u64) -> (String, String) {
     match (size(bytes), size(limit)) {
         (is, most) if is == most => {
@@ -68,13 +68,13 @@ pub fn size_and_limit(bytes: u64, limit: u64) -> (String, String) {
     }
 }
 
-/// That a size is above a limit.
+/// Says that a size exceeds a limit.
 pub fn above(bytes: u64, limit: u64) -> String {
     let (is, most) = size_and_limit(bytes, limit);
     format!("{is}; the limit is {most}")
 }
 
-/// Tenths as a number: with one place below 10, without one above.
+/// Tenths as a number: with one decimal place below 10, without one above.
 fn amount(tenths: u64) -> String {
     match (tenths / 10, tenths % 10) {
         (whole, place) if whole < 10 && place > 0 => format!("{whole}.{place}"),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_passed_by_a_byte_is_told_in_bytes() {
+    fn a_limit_that_is_exceeded_by_one_byte_is_shown_in_bytes() {
         assert_eq!(above(30 * 1024 * 1024, 20 * 1024 * 1024), "30 MB; the limit is 20 MB");
         assert_eq!(above(20_971_521, 20_971_520), "20,971,521 bytes; the limit is 20,971,520 bytes");
     }

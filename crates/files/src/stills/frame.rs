@@ -1,4 +1,4 @@
-//! The first key frame of an H.264 video in an MP4 file. It needs no other frame, so one is decoded.
+//! The first frame of an H.264 video in an MP4 file. It must be a key frame, which can be decoded without any other frame.
 
 use std::ops::Range;
 
@@ -10,28 +10,29 @@ use shiguredo_mp4::bitstream::h264::{LengthSize, length_prefixed_to_annexb};
 use shiguredo_mp4::boxes::{AvccBox, SampleEntry};
 use shiguredo_mp4::demux::{Input, Mp4FileDemuxer};
 
-/// The most bytes that are read of the index of a file.
+/// How many bytes of a file's index are read at most.
 const INDEX: u64 = 16 * 1024 * 1024;
 
-/// What each reading counts at least, which bounds their number.
+/// The least number of bytes that one read counts as, which bounds the number of reads.
 const READING: u64 = 1024;
 
 /// The most bytes of a key frame.
 const FRAME: u64 = 8 * 1024 * 1024;
 
-/// How many frames and sounds are looked at.
+/// How many samples, of video or audio, are examined.
 const SAMPLES: usize = 1000;
 
 /// Why there is no picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoStill {
-    /// The file has none that can be decoded here. That stays so.
+    /// The file has no picture that can be decoded here. A retry will not help.
     None,
-    /// The file cannot be read now.
+    /// The file cannot be read now. A retry may help.
     Unreadable,
 }
 
-/// The first key frame of a file of `bytes` bytes. `read` gives a part of it, or `None` if it cannot be read now. Blocking.
+/// The first frame of a file of `bytes` bytes. `read` returns a part of the file, or `None` if it cannot be read now.
+/// Blocking.
 pub fn frame(mut read: impl FnMut(Range<u64>) -> Option<Bytes>, bytes: u64) -> Result<RgbImage, NoStill> {
     let mut demuxer = Mp4FileDemuxer::new();
     let mut left = INDEX;
@@ -72,14 +73,15 @@ fn decode(about: &AvccBox, data: &[u8]) -> Option<RgbImage> {
     picture((frame.width, frame.height), &frame.y, &frame.u, &frame.v)
 }
 
-/// The colours of a frame. Videos say which of the two usual matrices they have, and most that say nothing follow this rule:
-/// BT.709 from 720 lines on, BT.601 below. For a small picture the difference is slight.
+/// Converts a frame to RGB. Most videos follow this rule: BT.709 from 720 lines on, BT.601 below. What a video says about
+/// its colours is not read, because the difference is slight in a small picture.
 fn picture((columns, rows): (usize, usize), luma: &[u8], blue: &[u8], red: &[u8]) -> Option<RgbImage> {
     let (width, height) = (u32::try_from(columns).ok()?, u32::try_from(rows).ok()?);
     if width == 0 || height == 0 {
         return None;
     }
-    // In parts of 256: what red and blue differences add to red, take from green, and add to blue.
+    // In parts of 256: the contribution of the red difference to red, of both differences to green, and of the blue
+    // difference to blue.
     let [to_red, from_green, blue_from_green, to_blue] =
         if height >= 720 { [459, 136, 55, 541] } else { [409, 208, 100, 516] };
     let half = columns.div_ceil(2);
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_cut_video_gives_no_frame_or_some_frame_and_never_more() {
+    fn a_damaged_or_cut_video_gives_a_frame_or_none_and_does_no_harm() {
         let mut seed = 7_u32;
         let mut next = || {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn black_white_and_grey_are_what_they_are() {
+    fn black_white_and_grey_keep_their_values() {
         for (luma, expected) in [(16, 0), (235, 255), (126, 128)] {
             for side in [16, 720] {
                 let (light, chroma) = (vec![luma; side * side], vec![128; side * side / 4]);

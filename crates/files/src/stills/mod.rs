@@ -1,7 +1,7 @@
-//! Small pictures of files: thumbnails of images, a frame of a video, and the waveform of a sound.
+//! Small pictures of files: thumbnails of images, a frame of a video, and the waveform of audio.
 //!
-//! Frames and waveforms are drawn from bytes that others read. This module bounds what it reads, holds and decodes, because the files come from
-//! elsewhere. A file that it cannot decode has no such picture, and nothing else comes of it.
+//! Frames and waveforms are drawn from bytes that the caller reads. This module bounds what it reads, keeps and decodes,
+//! because the files are not trusted. A file that it cannot decode has no picture, and does no other harm.
 
 mod frame;
 pub mod thumbnails;

@@ -13,7 +13,7 @@ use crate::media::private;
 /// How many are drawn at once. Each may take a few seconds and 256 MiB of memory.
 const AT_ONCE: usize = 2;
 
-/// What all kept thumbnails may hold together. The oldest make room when a server starts.
+/// The most bytes of all kept thumbnails. A server removes the oldest when it keeps its first one.
 const ALL: u64 = 256 * 1024 * 1024;
 
 /// The form of a thumbnail.
@@ -49,7 +49,7 @@ impl Format {
 pub enum Drawn {
     /// The picture.
     Picture(Vec<u8>),
-    /// The file can have none. This is remembered.
+    /// The file has no picture. This is remembered.
     Nothing,
     /// The file cannot be read now.
     NotNow,
@@ -88,7 +88,7 @@ impl Thumbnails {
         }
         let drawn = match draw.await {
             Drawn::Picture(drawn) => drawn,
-            // An empty file says that there is none.
+            // An empty file records that there is no picture.
             Drawn::Nothing => Vec::new(),
             Drawn::NotNow => return None,
         };
@@ -116,7 +116,7 @@ fn picture(kept: Vec<u8>) -> Option<Bytes> {
     (!kept.is_empty()).then(|| kept.into())
 }
 
-/// Writes a thumbnail beside its place and moves it there, so that no reader finds a part of it.
+/// Writes a thumbnail under another name and renames it, so that no reader finds half of it.
 fn keep(folder: &Path, path: &Path, picture: &[u8], tidies: bool) -> std::io::Result<()> {
     private::subfolder(folder)?;
     if tidies {
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_thumbnails_make_room() {
+    fn the_oldest_thumbnails_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         for (name, age) in [("a", 30), ("b", 20), ("c", 10)] {
             let path = dir.path().join(name);
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(of("../../x", Format::Jpeg, picture()).await, None);
         let other = "b".repeat(64);
         assert_eq!(of(&other, Format::Jpeg, Drawn::Nothing).await, None);
-        assert_eq!(of(&other, Format::Jpeg, picture()).await, None, "that there is none is remembered");
+        assert_eq!(of(&other, Format::Jpeg, picture()).await, None, "the missing picture is remembered");
         for hash in [&hash, &other] {
             thumbnails.forget(hash).await;
             assert_eq!(of(hash, Format::Jpeg, Drawn::NotNow).await, None);

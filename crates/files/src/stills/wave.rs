@@ -1,4 +1,4 @@
-//! The waveform of a sound, as a small SVG.
+//! The waveform of audio, as a small SVG.
 
 use std::fmt::Write as _;
 use std::io::Cursor;
@@ -10,20 +10,20 @@ use rusty_mp3::Mp3Decoder;
 /// How much of an MP3 is decoded at a time, in bytes. It bounds the memory for decoded samples to a few mebibytes.
 const PIECE: usize = 64 * 1024;
 
-/// Samples of one value in a WAV: a twenty-fifth of a second at 44.1 kHz and one channel.
+/// The number of samples per value in a WAV: a twenty-fifth of a second at 44.1 kHz and one channel.
 const SAMPLES: usize = 1764;
 
-/// The most values of a sound: an hour and more.
+/// The most values of a file: more than an hour.
 const VALUES: usize = 200_000;
 
 /// The number of bars.
 const BARS: usize = 80;
 
-/// The width of a bar with the gap behind it, and the height of the picture, in its own units.
+/// The width of a bar with the gap after it, and the height of the picture, in SVG units.
 const STEP: usize = 5;
 const HEIGHT: f32 = 100.0;
 
-/// A grey blue that can be seen on light and on dark.
+/// A grey blue that is visible on light and dark backgrounds.
 const COLOUR: &str = "#7186ad";
 
 /// The waveform of an MP3 or WAV, as an SVG without scripts, styles and references. `None` if it cannot be decoded. Blocking.
@@ -38,7 +38,7 @@ pub fn wave(sound: &Bytes, mime: &str) -> Option<String> {
     (!bars.is_empty() && loudest.is_finite()).then(|| svg(&bars, loudest))
 }
 
-/// The highest sample of every frame.
+/// The peak of every frame.
 fn of_mp3(sound: &[u8]) -> Vec<f32> {
     let (mut decoder, mut values) = (Mp3Decoder::new(), Vec::new());
     for piece in sound.chunks(PIECE) {
@@ -57,7 +57,7 @@ fn of_wav(sound: &Bytes) -> Option<Vec<f32>> {
     let mut reader = WavReader::new(Cursor::new(sound)).ok()?;
     let spec = reader.spec();
     let most = VALUES.saturating_mul(SAMPLES);
-    // A file that ends early has a waveform up to there.
+    // A file that ends early has a waveform up to its end.
     Some(match spec.sample_format {
         SampleFormat::Float => fold(reader.samples::<f32>().map_while(Result::ok).take(most)),
         SampleFormat::Int => {
@@ -70,7 +70,7 @@ fn of_wav(sound: &Bytes) -> Option<Vec<f32>> {
     })
 }
 
-/// The highest of every [`SAMPLES`] samples.
+/// The peak of every [`SAMPLES`] samples.
 fn fold(samples: impl Iterator<Item = f32>) -> Vec<f32> {
     let (mut values, mut part) = (Vec::new(), Vec::with_capacity(SAMPLES));
     for sample in samples {
@@ -92,7 +92,7 @@ fn peak(samples: &[f32]) -> f32 {
         .fold(0.0, |most: f32, sample| if sample.is_finite() { most.max(sample.abs()) } else { most })
 }
 
-/// The values as at most [`BARS`] bars of the same length of time.
+/// The values as at most [`BARS`] bars of equal duration.
 fn bars(values: &[f32]) -> Vec<f32> {
     let count = BARS.min(values.len());
     let edge = |bar: usize| values.len() * bar / count.max(1);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wav_is_drawn_as_loud_as_it_is() {
+    fn the_bars_of_a_wav_follow_its_loudness() {
         for (bits, format) in [
             (8, SampleFormat::Int),
             (16, SampleFormat::Int),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_has_no_waveform() {
+    fn a_file_that_cannot_be_decoded_has_no_waveform() {
         for (sound, mime) in [
             (&b""[..], "audio/mpeg"),
             (b"no sound", "audio/mpeg"),

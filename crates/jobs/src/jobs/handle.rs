@@ -335,8 +335,8 @@ impl Jobs {
         self.shared.registry.ids()
     }
 
-    /// The number of active jobs and of background tasks, for tests of leaks.
-    pub fn census(&self) -> (usize, usize) {
+    /// The number of active jobs and of background tasks in this process.
+    pub fn active_counts(&self) -> (usize, usize) {
         (self.shared.registry.len(), self.shared.tracker.len())
     }
 
@@ -371,7 +371,7 @@ impl Jobs {
     }
 
     /// By rate-limit group, how many requests of all accounts wait and how many are in flight.
-    pub fn standings(&self) -> Vec<(&'static str, usize, usize)> {
+    pub fn queue_lengths(&self) -> Vec<(&'static str, usize, usize)> {
         let mut sums: BTreeMap<_, (usize, usize)> = BTreeMap::new();
         for jobs in self.of_each_tenant() {
             for (group, waiting, in_flight) in jobs.api().rate_limiter().queue_lengths() {

@@ -177,7 +177,7 @@ impl Jobs {
             match kind {
                 RemoteKind::File => api.retrieve_file(id).await.map(|_| Some(true)),
                 RemoteKind::Task => {
-                    let task = api.queued(group::LOOKS, Nature::Read, || api.video_task(id)).await;
+                    let task = api.queued(group::POLLS, Nature::Read, || api.video_task(id)).await;
                     task.map(|_| Some(true))
                 }
                 RemoteKind::Voice => {

@@ -186,7 +186,7 @@ fn blank(jobs: &Jobs, kind: Kind) -> Job {
 
 /// The first state of the record: the request leaves as soon as the row is on disk, or waits in its queue.
 fn first_state(promised: &PromisedSlot) -> State {
-    State::NEW.after(match promised.why_not() {
+    State::NEW.after(match promised.reason_to_wait() {
         None => Seen::Leaving,
         Some(why) => Seen::Held(format!("{}: {why}", State::IN_LINE)),
     })

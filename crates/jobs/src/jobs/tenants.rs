@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_that_was_used_longest_ago_makes_room_unless_its_work_goes_on() {
+    fn a_new_key_replaces_the_least_recently_used_one_that_has_no_work() {
         let tenants = Tenants::default();
         let busy = tenants.admit("busy", client).unwrap();
         for number in 1..MOST {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_finds_no_room_beside_as_many_that_are_all_at_work() {
+    fn a_new_key_is_refused_while_all_kept_keys_are_at_work() {
         let tenants = Tenants::default();
         let mut held: Vec<_> = (0..MOST).map(|number| tenants.admit(&number.to_string(), client)).collect();
         assert!(tenants.admit("new", client).is_none());

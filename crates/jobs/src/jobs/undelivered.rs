@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_folder_of_a_job_goes_with_its_last_file() {
+    async fn the_folder_of_a_job_is_removed_with_its_last_file() {
         let dir = tempfile::tempdir().unwrap();
         let folder = folder_of(dir.path(), "job");
         make(&folder).unwrap();

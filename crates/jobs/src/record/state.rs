@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_with_or_without_a_result_is_not_undone_by_what_comes_late() {
+    fn a_late_event_does_not_undo_the_end_of_a_job() {
         let failed = State::Failed { failure: failure(), task: None };
         let cancelled = State::Cancelled { task: Some(task()), at_minimax: true };
         for end in [failed, cancelled] {
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_dies_while_submitting_leaves_unknown_only_if_the_request_may_have_left() {
+    fn after_a_death_during_the_submit_a_job_is_unknown_only_if_the_request_may_have_been_sent() {
         assert_eq!(State::NEW.after(Seen::Orphaned).status(), "failed");
         assert_eq!(State::NEW.after(Seen::Leaving).after(Seen::Orphaned).status(), "unknown");
         let held = State::NEW.after(Seen::Leaving).after(Seen::Held("1002".into()));
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_to_blame_is_stored_as_a_word_and_an_unknown_word_can_be_read() {
+    fn the_blame_is_stored_as_a_word_and_an_unknown_word_can_be_read() {
         for (blame, word) in [
             (Blame::Caller, "caller"),
             (Blame::Operator, "operator"),

@@ -56,7 +56,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_request_leaves_once_unless_minimax_has_refused_it_in_between(life in lives()) {
+    fn a_request_is_sent_once_unless_minimax_has_refused_it_in_between(life in lives()) {
         let mut may_leave = true;
         for (before, seen, after) in life {
             let is_sent = |state: &State| matches!(state, State::Submitting { sent: true, .. });
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn a_bought_result_is_fetched_and_nothing_calls_it_failed(life in lives()) {
+    fn a_bought_result_is_delivered_and_never_called_failed(life in lives()) {
         for (before, seen, after) in life {
             if matches!(before, State::Fetching { .. }) {
                 prop_assert!(matches!(after, State::Fetching { .. } | State::Done { .. }), "{seen:?} led to {after:?}");
@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn a_process_that_dies_leaves_unknown_exactly_if_the_request_may_have_been_taken(life in lives()) {
+    fn after_a_death_a_job_is_unknown_exactly_if_the_request_may_have_been_accepted(life in lives()) {
         for (before, _, _) in life {
             let State::Submitting { sent, .. } = before else { continue };
             let after = before.after(Seen::Orphaned);

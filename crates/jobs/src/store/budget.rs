@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_may_be_reached_and_not_passed_and_an_unknown_price_passes_none() {
+    fn a_limit_may_be_reached_but_not_exceeded_and_no_limit_allows_an_unknown_price() {
         let limits =
             Limits { day: Some(usd(10)), call: None, process: Some(usd(4)), principal: Some(usd(100)) };
         let none = counted(0, 0, 0);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_in_another_currency_passes_no_limit() {
+    fn no_limit_allows_a_price_in_another_currency() {
         let limits = Limits { day: Some(usd(10)), ..Limits::default() };
         let yuan = Some(Money::from_millionths(1, Cny));
         let denied = Err(Denied::NoPrice(Limit::Day));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_the_least_of_all_limits_and_never_negative() {
+    fn the_rest_is_the_smallest_of_all_limits_and_never_negative() {
         let limits = Limits { day: Some(usd(10)), call: Some(usd(5)), process: None, principal: None };
         let left = |spent| limits.left(&counted(spent, 0, 0));
         assert_eq!(left(0), Some((Limit::Call, usd(5))));

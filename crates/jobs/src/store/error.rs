@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_words_of_a_message_do_not_decide_what_is_wrong() {
+    async fn the_words_of_a_message_do_not_classify_an_error() {
         let (_dir, store) = store().await;
         let parsed = query("SELECT json('{')").execute(store.readers()).await;
         let parsed = store.fail(parsed.unwrap_err());
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn result_codes_and_kinds_of_errors_decide_what_is_wrong() {
+    async fn result_codes_and_kinds_classify_an_error() {
         let (_dir, store) = store().await;
         let refused = query("DELETE FROM jobs").execute(store.readers()).await;
         assert_eq!(store.fail(refused.unwrap_err()).cause, Cause::Other, "SQLITE_READONLY");
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_of_postgresql_decide_what_is_wrong() {
+    fn the_codes_of_postgresql_classify_an_error() {
         for (code, cause) in [
             ("53100", Cause::Disk),
             ("40P01", Cause::Lock),

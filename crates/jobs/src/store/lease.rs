@@ -281,7 +281,7 @@ mod tests {
 
     /// Its own heartbeat was late, so the other process's may be late too.
     #[tokio::test]
-    async fn a_process_whose_own_row_ran_out_takes_only_what_was_handed_over() {
+    async fn a_process_whose_own_lease_expired_adopts_only_handed_over_jobs() {
         let dir = tempfile::tempdir().unwrap();
         let [other, this] = ["other", "this"].map(|owner| Store::open(dir.path(), owner.to_owned()));
         let (other, this) = (other.await.unwrap(), this.await.unwrap());

@@ -280,7 +280,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reserves money for a request that is no job.
+    /// Reserves money for a call without a job.
     pub async fn reserve(
         &self,
         id: &str,
@@ -433,7 +433,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_purchase_ends_once_and_that_of_a_job_with_the_job_alone() {
+    async fn a_purchase_ends_once_and_a_job_s_purchase_ends_only_with_the_job() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
         let purchase = Purchase {

@@ -133,7 +133,7 @@ async fn make_private(folder: &Path) -> io::Result<()> {
         let folder = folder.display();
         match found {
             Found::Private => {}
-            Found::Mended => {
+            Found::Narrowed => {
                 tracing::warn!(%folder, "other users could read the data folder; it is now for its owner alone");
             }
             Found::Open => {

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_of_a_job_is_told_once_and_only_where_the_settings_want_it() {
+    async fn a_message_about_the_end_of_a_job_is_recorded_once_and_only_if_the_settings_want_it() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir, "me").await;
         end(&store.announcing(false), "quiet").await;
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_goes_to_one_process_and_comes_back_until_it_is_taken_or_a_day_old() {
+    async fn a_message_is_sent_by_one_process_and_repeated_until_it_is_accepted_or_a_day_old() {
         let dir = tempfile::tempdir().unwrap();
         let (one, two) = (store(&dir, "one").await, store(&dir, "two").await);
         end(&one, "image-1").await;

@@ -308,7 +308,7 @@ mod tests {
 
     /// Letting a connection in takes longer than callers wait for a server that was away.
     #[tokio::test]
-    async fn an_attempt_that_its_caller_gave_up_finds_that_the_server_is_back() {
+    async fn an_abandoned_attempt_notices_that_the_server_is_back() {
         let pool = pool(Some(AWAY * 3 / 2)).await;
         pool.is_away.store(true, Ordering::Relaxed);
         assert!(join_all((0..9).map(|_| pool.begin())).await.iter().all(timed_out));

@@ -260,7 +260,7 @@ impl World {
 }
 
 #[test]
-fn a_spooled_wait_is_ignored_once_the_request_has_left() {
+fn a_spooled_wait_is_ignored_after_the_request_was_sent() {
     let held = State::NEW.after(Seen::Held("rate".into()));
     let mut known = order("video-1", &held);
     known.updated_at = 5;

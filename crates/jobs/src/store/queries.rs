@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_search_ends_after_so_many_jobs_and_the_next_page_reads_on() {
+    async fn a_search_stops_after_many_jobs_and_the_next_page_continues() {
         let dir = tempfile::tempdir().unwrap();
         let store = filled(dir.path(), 1000).await;
         let search = |text: &str| Filter { query: Some(text.to_owned()), limit: 10, ..Filter::default() };
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_search_reads_one_index_from_where_it_begins_to_where_it_ends() {
+    async fn a_search_reads_one_range_of_one_index() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
         let filter = Filter {

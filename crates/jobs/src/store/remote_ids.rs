@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn records_of_an_earlier_release_tell_who_owns_what_they_name() {
+    async fn records_of_an_earlier_release_give_the_owners_of_their_ids() {
         let dir = tempfile::tempdir().unwrap();
         let pool = of_an_earlier_release(&dir).await;
         sqlx::query("INSERT INTO remote_files VALUES ('host', '1', 'ada', 5)").execute(&pool).await.unwrap();

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_handed_over_once_and_to_its_owner_alone() {
+    async fn a_stored_answer_is_returned_once_and_only_to_its_owner() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "test".to_owned()).await.unwrap();
         store.keep_answer(&of("ada", "x"), "one", &json!("yes")).await.unwrap();

@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn nul_is_replaced_where_it_is_a_character_and_not_where_it_is_spelled() {
+    fn the_character_nul_is_replaced_but_not_its_spelling() {
         for (json, stored) in [
             (r#"{"a":"x\u0000y"}"#, "{\"a\":\"x\u{fffd}y\"}"),
             (r#"{"a":"x\\u0000y"}"#, r#"{"a":"x\\u0000y"}"#),

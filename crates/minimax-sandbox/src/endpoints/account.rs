@@ -13,7 +13,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new().get("/v1/token_plan/remains", remains).get("/account/query_balance", balance)
 }
 
-/// Rejects keys that start with `other` with this code: each endpoint accepts one kind of key.
+/// Rejects keys that start with `other`, with this code: each endpoint accepts only one kind of key.
 fn reject_kind(headers: &HeaderMap, other: &str, code: i64) -> Result<(), ApiError> {
     let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if key.contains(other) { Err(ApiError::of(code)) } else { Ok(()) }

@@ -24,7 +24,7 @@ pub(crate) fn routes() -> Router<Arc<AppState>> {
 async fn fetch(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let name = request.uri().path().trim_start_matches("/cdn/").to_owned();
     let headers = request.headers();
-    // Object stores reject a request with two kinds of credentials. A client that fails here leaks its key.
+    // Object stores reject a request with two kinds of credentials. A client that is rejected here leaks its key.
     if headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key") {
         return xml(
             StatusCode::BAD_REQUEST,
@@ -33,7 +33,7 @@ async fn fetch(State(state): State<Arc<AppState>>, request: Request) -> Response
         );
     }
     if let Some(problem) = state.links.problem(&name, request.uri().query().unwrap_or_default()) {
-        return xml(StatusCode::FORBIDDEN, problem, "The link is not or no longer good.");
+        return xml(StatusCode::FORBIDDEN, problem, "The link is invalid or has expired.");
     }
     let missing = || xml(StatusCode::NOT_FOUND, "NoSuchKey", "There is no such file.");
     let Some(path) = state.store.media(&name) else { return missing() };

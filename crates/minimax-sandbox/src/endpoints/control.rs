@@ -28,7 +28,7 @@ pub(crate) fn routes() -> Router<Arc<AppState>> {
 /// Why a control request is invalid.
 type Problem = (StatusCode, String);
 
-/// Which requests to return.
+/// The requests to return.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Filter {

@@ -27,7 +27,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new().post("/v1/embeddings", embed)
 }
 
-/// A vector that depends on the text alone. It has no meaning.
+/// A vector that depends only on the text and has no meaning.
 fn vector(text: &str) -> Vec<f64> {
     let digest = Sha256::digest(text.as_bytes());
     let bytes = digest.iter().cycle().take(DIMENSIONS);

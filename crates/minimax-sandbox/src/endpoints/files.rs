@@ -25,7 +25,7 @@ const MEGABYTE: usize = 1 << 20;
 pub(crate) const UPLOAD_LIMIT: usize = 512 * MEGABYTE + 4096;
 const VIDEO_INPUT: &str = "video_generation_input";
 
-/// What may be uploaded for a purpose ("File upload > purpose").
+/// The rules for uploads with a purpose ("File upload > purpose").
 struct Purpose {
     name: &'static str,
     endings: &'static [&'static str],

@@ -67,7 +67,7 @@ async fn generate(State(state): State<Arc<AppState>>, call: Call) -> Result<Json
     check_combinations(&body)?;
     reject_sensitive(text(&body, "prompt"))?;
     let asked = int(&body, "n", 1);
-    // A blocked image is not an error; there is just one link less.
+    // A blocked image is not an error; there is only one link less.
     let failed = i64::from(asked > 1 && text(&body, "prompt").contains("#partial"));
     let base64 = text(&body, "response_format") == "base64";
     let maker = Arc::clone(&state);

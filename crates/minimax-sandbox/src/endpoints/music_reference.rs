@@ -61,7 +61,7 @@ pub(crate) fn reference(state: &AppState, body: &Map<String, Value>) -> Result<f
     }
     let wrong = |problem: String| ApiError::invalid(format_args!("audio_base64 {problem}"));
     let bytes = data_encoding::BASE64.decode(base64.as_bytes());
-    let bytes = bytes.map_err(|problem| wrong(format!("is not good base64: {problem}")))?;
+    let bytes = bytes.map_err(|problem| wrong(format!("is not valid base64: {problem}")))?;
     media_input::examine(&bytes, &SOUND).map_err(wrong)?;
     measured("audio_base64", &bytes)
 }

@@ -55,7 +55,7 @@ async fn transcribe(
     let trace = call.trace;
     run_blocking(move || {
         let seconds =
-            duration::seconds(&recording.file.bytes).ok_or_else(|| ApiError::invalid("file is no audio"))?;
+            duration::seconds(&recording.file.bytes).ok_or_else(|| ApiError::invalid("file is not audio"))?;
         if seconds > LONGEST {
             return Err(ApiError::invalid(format_args!(
                 "audio duration {seconds:.1}s exceeds the limit of {LONGEST}s"
@@ -158,7 +158,7 @@ fn sentences(name: &str, language: Option<&str>) -> Vec<String> {
 }
 
 /// Divides the time evenly.
-#[expect(clippy::cast_precision_loss, reason = "some thousand words")]
+#[expect(clippy::cast_precision_loss, reason = "a few thousand words")]
 fn times<'a>(parts: &[&'a str], seconds: f64) -> Vec<(f64, f64, &'a str)> {
     let each = seconds / parts.len().max(1) as f64;
     let at = |number: usize| (each * number as f64 * 1000.0).round() / 1000.0;

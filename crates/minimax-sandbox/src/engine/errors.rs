@@ -40,7 +40,7 @@ pub(crate) struct ApiError {
     beside: Option<Box<Value>>,
     /// Overrides the format that belongs to the path.
     format: Option<ErrorFormat>,
-    /// Something the request names does not exist. Anthropic's format has a status of its own for that.
+    /// If true, something that the request names does not exist. Anthropic's format has its own status for that.
     not_found: bool,
 }
 

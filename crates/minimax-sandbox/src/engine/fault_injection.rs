@@ -13,7 +13,7 @@ use crate::engine::errors::ApiError;
 use crate::engine::faults::{Act, Dropped};
 use crate::engine::state::AppState;
 
-/// The response of a fault that prevents processing; `None` if the request is to be processed.
+/// The response of a fault that prevents processing; `None` if the request should be processed.
 pub(crate) fn early_response(act: Option<&Act>) -> Result<Option<Response<Body>>, Dropped> {
     Ok(match act {
         Some(Act::Refuse { code, message, retry_after }) => {

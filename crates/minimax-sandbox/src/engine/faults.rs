@@ -1,4 +1,4 @@
-//! Faults that tests ask for.
+//! Faults that tests set.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! The journal: what survives a crash.
+//! The journal: the part of the state that survives a crash.
 //!
 //! The journal is the source of truth. Each process appends whole lines and builds its tables by reading the file back,
 //! including its own lines, so that two sandboxes on one folder see the same state.
@@ -60,7 +60,7 @@ pub(crate) enum Entry {
     Paid(Box<Accepted>),
     Uploaded(StoredFile),
     FileDeleted(i64),
-    /// A status query reported this task as done. It stays done, whatever the pace is after a restart.
+    /// A status query reported this task as done. It stays done, even with another pace after a restart.
     Done(String),
     Cancelled(String),
     TaskDeleted(String),
@@ -77,7 +77,7 @@ pub(crate) struct Journal {
     pub tables: Tables,
 }
 
-/// The current state, as the journal tells it.
+/// The current state, according to the journal.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub tasks: HashMap<String, Task>,
@@ -116,7 +116,7 @@ impl Journal {
         self.catch_up()
     }
 
-    /// Terminates a line that a crash left incomplete, so that the next entry starts on a line of its own.
+    /// Terminates a line that a crash left incomplete, so that the next entry starts on a new line.
     fn terminate_torn_line(&mut self) -> io::Result<()> {
         let mut last = [b'\n'];
         if self.file.metadata()?.len() > 0 {

@@ -1,5 +1,5 @@
 //! Media in requests: a data URL, a link to a file of the sandbox, or an uploaded file. Links to other hosts are accepted
-//! unseen and never fetched.
+//! without a check and never fetched.
 
 use image::DynamicImage;
 
@@ -8,7 +8,7 @@ use crate::engine::state::AppState;
 
 const MEGABYTE: usize = 1 << 20;
 
-/// What an endpoint accepts as a media input.
+/// The rules of an endpoint for a media input.
 #[derive(Debug)]
 pub(crate) struct MediaRules {
     /// Canonical types, see [`canonical`].
@@ -118,7 +118,7 @@ fn resolve(state: &AppState, url: &str, uploads: bool) -> Result<Option<Vec<u8>>
     }
     if let Some(id) = url.strip_prefix("mm_file://") {
         if !uploads {
-            return Err("does not take mm_file:// here".to_owned());
+            return Err("cannot be mm_file:// here".to_owned());
         }
         return uploaded(state, id).map(Some);
     }
@@ -134,7 +134,7 @@ fn data_url(data: &str) -> Result<Vec<u8>, String> {
     let (declared, base64) = data.split_once(";base64,").ok_or("is a data URL without ;base64,")?;
     let bytes = data_encoding::BASE64
         .decode(base64.as_bytes())
-        .map_err(|problem| format!("is not good base64: {problem}"))?;
+        .map_err(|problem| format!("is not valid base64: {problem}"))?;
     let real = sniffed(&bytes).ok_or("is a data URL of no known format")?;
     if canonical(declared) == real {
         Ok(bytes)
@@ -152,7 +152,7 @@ fn uploaded(state: &AppState, id: &str) -> Result<Vec<u8>, String> {
     read(state, &file.media)
 }
 
-/// The bytes behind a link to a sandbox on this machine; an error if the link is invalid. `None` for other links.
+/// The bytes that a link to a sandbox on this machine leads to; an error if the link is invalid. `None` for other links.
 fn local_link(state: &AppState, url: &url::Url) -> Result<Option<Vec<u8>>, String> {
     let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
     let Some(name) = url.path().strip_prefix("/cdn/").filter(|_| here) else {

@@ -1,4 +1,4 @@
-//! What every endpoint shares: state on disk and in memory, requests and their checks, errors, faults, rate limits.
+//! Shared by all endpoints: state on disk and in memory, requests and their checks, errors, faults, rate limits.
 //!
 //! Nothing here imports an endpoint.
 

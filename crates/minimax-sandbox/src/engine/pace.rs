@@ -1,8 +1,8 @@
-//! How fast a sandbox works.
+//! The speed of a sandbox.
 
 use serde::{Deserialize, Serialize};
 
-/// How fast a sandbox works. In JSON, omitted fields take their defaults.
+/// The speed of a sandbox. In JSON, omitted fields have their defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pace {
@@ -12,7 +12,7 @@ pub struct Pace {
     pub seconds: f64,
     /// How long every POST waits before it is answered, in milliseconds.
     pub delay_ms: u64,
-    /// How long every download link lives, in seconds, instead of the documented 1, 9 or 24 hours.
+    /// How long every download link is valid, in seconds, instead of the documented 1, 9 or 24 hours.
     pub link_seconds: Option<u64>,
 }
 

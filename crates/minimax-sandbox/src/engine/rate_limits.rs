@@ -1,4 +1,4 @@
-//! Rate limits that tests ask for. By itself the sandbox only limits queries of long-speech tasks.
+//! Rate limits that tests set. By default the sandbox limits only queries of long-speech tasks.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! A request as a handler sees it: the key is checked and the body is in memory.
+//! The request that a handler gets: its key is checked, and its body is in memory.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::engine::errors::{ApiError, BAD_KEY, NO_KEY, NOT_IN_PLAN};
 use crate::engine::request_log;
 use crate::engine::state::AppState;
 
-/// What `server` attaches to a request for its handler.
+/// The data that `server` attaches to a request for its handler.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
     pub record: request_log::Request,
@@ -59,10 +59,10 @@ impl FromRequest<Arc<AppState>> for Call {
     }
 }
 
-/// How the keys of plans begin.
+/// The beginning of the keys of plans.
 const PLAN_KEY: &str = "sk-cp-";
 
-/// What the plan of the sandbox, a Token Plan, does not include.
+/// The endpoints that the plan of the sandbox, a Token Plan, does not include.
 const NOT_IN_PLANS: &[&str] = &[
     "/v1/video_generation",
     "/v2/video_generation",
@@ -80,7 +80,7 @@ fn check_key<'a>(request: &'a Request, good: Option<&str>) -> Result<&'a str, Ap
     let other = text("x-api-key").filter(|_| request.uri().path().starts_with("/anthropic/"));
     let key = bearer.or(other).map_or("", str::trim);
     if let Some(code) = key.strip_prefix("sandbox-").and_then(|code| code.parse::<i64>().ok()) {
-        // A bad key is refused everywhere. Other errors concern orders, and reading goes on, as at MiniMax.
+        // A bad key is refused everywhere. Other errors concern orders, and reading still works, as at MiniMax.
         let everywhere = matches!(code, NO_KEY | BAD_KEY);
         return if everywhere || request.method() == Method::POST {
             Err(ApiError::of(code))
@@ -120,7 +120,7 @@ impl Call {
         }
     }
 
-    /// The value of the only parameter that the query may and must have.
+    /// The value of the query's only parameter, which is required.
     pub fn only(&self, name: &str) -> Result<&str, ApiError> {
         match self.query(&[name])? {
             [(_, value)] if !value.is_empty() => Ok(value),
@@ -128,8 +128,7 @@ impl Call {
         }
     }
 
-    /// The request as it is recorded in the list of billed requests. Only accepted requests are billed, and those return
-    /// 200.
+    /// The request in the form of the list of billed requests. Only accepted requests are billed, and those return 200.
     pub fn bill(&self) -> request_log::Request {
         request_log::Request { status: Some(200), ..self.record.clone() }
     }
@@ -170,7 +169,7 @@ impl Form {
         Some(Self(parts))
     }
 
-    /// The form as it is recorded. Files are reduced to name and size.
+    /// The form for the request log. Files are reduced to name and size.
     pub fn summary(&self) -> Value {
         let entry = |part: &Part| match &part.filename {
             Some(name) => json!({"filename": name, "bytes": part.bytes.len()}),

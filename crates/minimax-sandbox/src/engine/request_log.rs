@@ -12,8 +12,8 @@ use crate::engine::lock::lock;
 /// How many requests are kept. The oldest are dropped first.
 const LIMIT: usize = 10_000;
 
-/// Longer strings in bodies are replaced by their beginning, length and hash. They are usually pictures in base64, and
-/// ten thousand of those would not fit into memory.
+/// The longest string in a recorded body. A longer one is replaced by its beginning, length and hash: it is usually a picture
+/// in base64, and ten thousand of those would not fit into memory.
 const LONGEST: usize = 16 * 1024;
 
 /// A request that the sandbox received. The API key is never part of it.
@@ -81,7 +81,7 @@ impl RequestLog {
     }
 }
 
-/// A body as it is recorded. Forms have [`crate::engine::request::Form::summary`] instead.
+/// A body for the log. Forms have [`crate::engine::request::Form::summary`] instead.
 pub(crate) fn body(content_type: &str, bytes: &[u8]) -> Value {
     if bytes.is_empty() {
         return Value::Null;
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_journal_with_the_former_name_of_the_fingerprint_is_still_read() {
+    fn a_journal_with_the_former_name_of_the_fingerprint_can_be_read() {
         let row = json!({"method": "GET", "path": "/", "body": null, "authorized": true, "key_print": "ab",
             "status": 200, "code": null});
         let request: Request = serde_json::from_value(row).unwrap();

@@ -1,4 +1,4 @@
-//! A router that remembers its endpoints, so that they are listed in one place only: where they are routed.
+//! A router that remembers its endpoints, so that they are listed only where they are routed.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::engine::state::AppState;
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     router: Router<Arc<AppState>>,
-    /// As `GET /v1/files/list`; variable parts of a path stand in braces.
+    /// In the form `GET /v1/files/list`; variable parts of a path are in braces.
     endpoints: Vec<String>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct AppState {
     pub faults: Faults,
     pub limits: RateLimits,
     pub polls: Polls,
-    /// The most recently drawn videos, keyed by what they were drawn from.
+    /// The most recently drawn videos, keyed by their inputs.
     pub video_cache: Mutex<VecDeque<(String, Bytes)>>,
     /// When long-speech tasks were queried within the last second.
     pub speech_queries: Mutex<Vec<Duration>>,
@@ -87,7 +87,7 @@ impl AppState {
         self.store.task(id).filter(|task| task.kind == kind)
     }
 
-    /// How far a task is. Does not count as a poll.
+    /// The progress of a task. Does not count as a poll.
     pub fn stage(&self, task: &Task) -> Stage {
         let polled = self.polls.count(&task.id);
         let pace = self.pace();
@@ -102,7 +102,7 @@ impl AppState {
         }
     }
 
-    /// How far a task is, for a status query. Each query advances the task.
+    /// The progress of a task, for a status query. Each query advances the task.
     pub fn poll(&self, task: &Task) -> Result<Stage, ApiError> {
         let stage = self.stage(task);
         match stage {

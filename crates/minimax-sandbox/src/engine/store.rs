@@ -91,7 +91,7 @@ impl Store {
         std::fs::write(self.dir.join("port"), port.to_string())
     }
 
-    /// The journal, caught up with what another process may have appended.
+    /// The journal, including entries that another process has appended.
     fn current(&self) -> MutexGuard<'_, Journal> {
         let mut journal = lock(&self.journal);
         if let Err(failure) = journal.catch_up() {

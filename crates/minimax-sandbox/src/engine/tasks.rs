@@ -32,7 +32,7 @@ impl Task {
     }
 }
 
-/// Which endpoint a task belongs to. Other endpoints do not know its id.
+/// The endpoint that a task belongs to. Other endpoints do not know its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
@@ -49,7 +49,7 @@ pub(crate) enum Outcome {
     Made {
         /// The name of the result in the media folder.
         media: String,
-        /// The id of its file, where the API gives one.
+        /// The id of its file, if the API gives one.
         file_id: Option<i64>,
         width: u32,
         height: u32,
@@ -73,7 +73,7 @@ impl Outcome {
     }
 }
 
-/// How far a task is.
+/// The progress of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Not done yet; polled this many times so far.

@@ -149,7 +149,7 @@ fn planes(picture: &RgbImage) -> YuvFrame {
 struct Mp4Writer {
     muxer: Mp4FileMuxer,
     bytes: Vec<u8>,
-    /// The description of a track goes with its first sample.
+    /// The description of a track, which its first sample gets.
     picture_entry: Option<SampleEntry>,
     sound_entry: Option<SampleEntry>,
     sound: bool,

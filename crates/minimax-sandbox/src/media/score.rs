@@ -1,4 +1,4 @@
-//! Turns a text into a melody: one note per syllable, as long as the text takes to speak.
+//! Converts a text into a melody: one note per syllable, as long as the text takes to speak.
 
 /// How a text is spoken.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{World, image, read, speech, video_v2};
 
 #[tokio::test]
-async fn a_refusal_on_demand_speaks_the_dialect_of_its_path() {
+async fn a_requested_error_has_the_format_of_its_path() {
     let world = World::new().await;
     let refuse = Act::Refuse { code: 1002, message: None, retry_after: Some(7) };
     let rule =
@@ -72,7 +72,7 @@ async fn answers_can_be_cut_short_replaced_or_slow() {
 }
 
 #[tokio::test]
-async fn a_stalled_request_is_billed_though_the_client_gave_up() {
+async fn a_stalled_request_is_billed_even_if_the_client_disconnects() {
     let world = World::new().await;
     world.fault("/v1/image_generation", Act::Stall);
     let request = world.request(Method::POST, "/v1/image_generation").json(&image());
@@ -111,7 +111,7 @@ async fn a_sandbox_in_another_process_is_scripted_over_http() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_spoilt_in_every_way_a_wire_can_spoil_it() {
+async fn an_answer_can_be_damaged_in_every_way() {
     let world = World::new().await;
     let paid = async |act: Act| {
         let before = world.sandbox.paid().len();

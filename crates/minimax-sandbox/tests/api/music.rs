@@ -31,7 +31,7 @@ async fn a_song_comes_as_hex_or_as_a_link_to_a_real_sound() {
 }
 
 #[tokio::test]
-async fn music_that_is_wrongly_ordered_is_refused() {
+async fn a_wrong_music_request_is_refused() {
     let world = World::new().await;
     let cover = json!({"model": "music-cover", "prompt": "jazz with a warm bass", "lyrics": null});
     let cover = |fields: Value| {

@@ -57,7 +57,7 @@ async fn a_plan_and_a_balance_are_shown_to_their_own_kind_of_key() {
 }
 
 #[tokio::test]
-async fn calls_of_plans_refuse_what_they_do_not_know() {
+async fn endpoints_of_plans_refuse_unknown_fields() {
     let world = World::new().await;
     let image = picture(20, 10);
     let vlm = json!({"prompt": "What?", "image_url": image});

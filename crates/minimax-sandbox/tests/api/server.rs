@@ -46,7 +46,7 @@ async fn a_key_is_never_recorded() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_object_is_refused() {
+async fn a_body_that_is_not_a_json_object_is_refused() {
     let world = World::new().await;
     for (kind, body) in [("application/json", "{"), ("application/json", "[]"), ("text/plain", "{}")] {
         let request = world.request(Method::POST, "/v1/t2a_v2").header("content-type", kind).body(body);
@@ -62,7 +62,7 @@ async fn a_body_that_is_no_json_object_is_refused() {
 }
 
 #[tokio::test]
-async fn sensitive_words_are_refused_in_both_dialects() {
+async fn sensitive_words_are_refused_in_both_protocols() {
     let world = World::new().await;
     let (status, answer) =
         world.post("/v1/image_generation", with(&image(), json!({"prompt": "#sensitive"}))).await;

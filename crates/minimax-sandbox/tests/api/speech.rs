@@ -84,7 +84,7 @@ async fn speech_by_link_comes_with_subtitles() {
 }
 
 #[tokio::test]
-async fn streamed_speech_comes_in_pieces_and_once_more_in_whole() {
+async fn streamed_speech_arrives_in_pieces_and_is_repeated_at_the_end() {
     let world = World::new().await;
     for (exclude, repeats) in [(false, true), (true, false)] {
         let fields = json!({"stream": true, "stream_options": {"exclude_aggregated_audio": exclude}});

@@ -11,7 +11,7 @@ fn long() -> Value {
 }
 
 #[tokio::test]
-async fn the_archive_has_a_sound_its_subtitles_and_what_is_said_about_it() {
+async fn the_archive_has_the_audio_its_subtitles_and_its_description() {
     let world = World::new().await;
     let (_, task) = world.post("/v1/t2a_async_v2", long()).await;
     assert_eq!(task["usage_characters"], 20);

@@ -44,7 +44,7 @@ async fn words_have_times_of_their_own() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_in_an_envelope() {
+async fn errors_of_transcriptions_have_an_envelope() {
     let world = World::new().await;
     let model = ("model", "asr-1.0");
     for (fields, name, bytes, status, named) in [
@@ -55,7 +55,7 @@ async fn what_is_wrong_is_said_in_an_envelope() {
         (vec![model, ("response_format", "text")], "me.wav", wav(1), 400, "response_format"),
         (vec![model, ("timestamp_level", "letter")], "me.wav", wav(1), 400, "timestamp_level"),
         (vec![model], "me.pcm", wav(1), 400, "must end in one of"),
-        (vec![model], "me.wav", b"no sound".to_vec(), 400, "no audio"),
+        (vec![model], "me.wav", b"no sound".to_vec(), 400, "not audio"),
         (vec![model], "me.wav", wav(501), 400, "audio duration 501.0s exceeds the limit of 500s (2013)"),
         (vec![model], "#sensitive.wav", wav(1), 422, "(1026)"),
         (vec![model], "me.wav", vec![0; (50 << 20) + 8192], 413, "too large"),

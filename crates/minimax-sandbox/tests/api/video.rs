@@ -56,7 +56,7 @@ async fn a_video_is_as_long_as_asked_and_shaped_like_its_first_frame() {
 }
 
 #[tokio::test]
-async fn what_a_video_model_does_not_offer_is_refused() {
+async fn an_unsupported_option_of_a_video_model_is_refused() {
     let world = World::new().await;
     let frame = picture(400, 400);
     let both = json!({"first_frame_image": frame, "last_frame_image": frame});

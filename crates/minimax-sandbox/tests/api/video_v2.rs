@@ -37,7 +37,7 @@ async fn a_v2_video_is_queued_then_running_then_there() {
 }
 
 #[tokio::test]
-async fn what_a_v2_model_does_not_offer_is_refused() {
+async fn an_unsupported_option_of_a_v2_model_is_refused() {
     let world = World::new().await;
     let (words, frame) = (json!({"type": "text", "text": "x"}), picture(400, 400));
     let item = |role: &str| json!({"type": "image_url", "image_url": {"url": frame}, "role": role});
@@ -48,7 +48,7 @@ async fn what_a_v2_model_does_not_offer_is_refused() {
         (json!({"model": "MiniMax-H4"}), "model"),
         (content(json!([])), "content"),
         (content(json!([item("first_frame")])), "content must include a non-empty text item"),
-        (content(json!([words, item("first_frame"), item("reference_image")])), "do not go together"),
+        (content(json!([words, item("first_frame"), item("reference_image")])), "cannot be combined"),
         (content(json!([words, item("first_frame"), item("first_frame")])), "first_frame"),
         (
             content(json!([words, {"type": "image_url", "image_url": {"url": "x"}}, item("last_frame")])),

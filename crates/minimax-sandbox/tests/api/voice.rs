@@ -31,7 +31,7 @@ async fn own(world: &World, kind: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_clone_is_told_from_what_is_wrong_with_it() {
+async fn a_wrong_clone_is_refused_with_the_code_of_its_mistake() {
     let world = World::new().await;
     let file = recording(&world, "voice_clone", "me.wav", 12).await;
     let clip = recording(&world, "prompt_audio", "clip.wav", 5).await;

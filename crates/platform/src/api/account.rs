@@ -63,7 +63,8 @@ fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
 }
 
 impl Window {
-    /// Whether the plan covers this group. For one that it does not cover, MiniMax reports two totals of 0 and two statuses of 3.
+    /// Whether the plan covers this group. For a group that it does not cover, MiniMax reports two totals of 0 and two
+    /// statuses of 3.
     pub fn is_in_plan(&self) -> bool {
         let nothing = self.current_interval_total_count == 0 && self.current_weekly_total_count == 0;
         let unlimited = [self.current_interval_status, self.current_weekly_status] == [Some(3); 2];
@@ -137,7 +138,7 @@ mod tests {
         assert_eq!(
             restarts_at(&[window(50.0, 50.0, 1)]),
             Some(5),
-            "MiniMax refused, so the short one it must be"
+            "MiniMax refused, so it must be the short window"
         );
         assert_eq!(restarts_at(&[window(0.0, 0.0, 3)]), None, "not in the plan");
         assert_eq!(restarts_at(&[]), None);

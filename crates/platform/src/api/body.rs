@@ -23,7 +23,7 @@ pub(super) async fn read(mut response: Response, longest: usize) -> Result<Vec<u
     Ok(body)
 }
 
-/// Like [`read`], for a response that may have a long sound in it.
+/// Like [`read`], for a response that may contain long audio in hex, which is decoded on arrival.
 pub(super) async fn read_lifting(
     mut response: Response,
     longest: usize,

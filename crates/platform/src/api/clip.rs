@@ -37,10 +37,11 @@ pub(super) fn cut(status: Option<&Value>, audio: Option<&Found>) -> Option<&'sta
     )
 }
 
-/// Shorter audio before some damage is no audio, but a text that happens to begin with hexadecimal digits.
+/// With fewer bytes before the damage, the text is not audio. It only happens to begin with hexadecimal digits.
 const LEAST: usize = 512;
 
-/// Decodes hex in either case, with white space in it. Returns what comes before a wrong digit, and whether this is all.
+/// Decodes hex in either case, and ignores white space. Returns the bytes before the first wrong digit, and whether these
+/// are all.
 pub fn hex(text: &str) -> (Vec<u8>, bool) {
     let mut digits = Cow::Borrowed(text.as_bytes());
     if digits.iter().any(u8::is_ascii_whitespace) {
@@ -52,13 +53,13 @@ pub fn hex(text: &str) -> (Vec<u8>, bool) {
     (bytes, even.len() == digits.len())
 }
 
-/// Audio in a response whose long texts were decoded as they came.
+/// Audio in a response whose long texts were decoded on arrival (see [`Lifted`]).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Here(Clip),
-    /// What comes before some damage.
+    /// The bytes before the damage.
     Damaged(Vec<u8>),
-    /// The number of a mark.
+    /// The number of a mark in the JSON.
     Lifted(usize),
 }
 
@@ -85,7 +86,7 @@ impl Visitor<'_> for Either {
     type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a sound as a link or as hex")
+        f.write_str("audio as a link or in hex")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Found, E> {
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sound_is_a_link_or_hex_and_nothing_else() {
+    fn audio_is_a_link_or_hex_and_nothing_else() {
         let read = |json: &str| serde_json::from_str::<Option<Found>>(json);
         let here = |clip| Some(Found::Here(clip));
         assert_eq!(read(r#""https://a/b""#).unwrap(), here(Clip::Link("https://a/b".into())));

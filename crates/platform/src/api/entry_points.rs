@@ -1,5 +1,5 @@
-//! Entry points for the fuzz targets and the benches: the two parsers that read MiniMax's bytes first. Not compiled into the
-//! program.
+//! Entry points for the fuzz targets and the benchmarks: the two parsers that read MiniMax's bytes first. Not compiled into
+//! the program.
 
 use bytes::Bytes;
 use hyper::http;

@@ -21,7 +21,8 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Code and message of an `error` that is a text. Only the status tells whether the answer is an error.
+    /// Code and message of an `error` that is a string. Such a field alone does not make a response an error: the status
+    /// decides.
     pub(super) fn bare(&self) -> Option<Refusal> {
         let (message, code) = trailing_code(self.error.as_ref()?.as_str()?);
         Some((code, message.to_owned()))
@@ -61,15 +62,15 @@ pub(super) fn trailing_code(message: &str) -> (&str, Option<i64>) {
     }
 }
 
-/// The beginning of a body that has none of the formats.
+/// The beginning of a body that is in none of the formats.
 pub(super) fn plain_body(body: &[u8]) -> String {
     // This is more than will be shown, so that `clean` sees a key in full and can remove it.
     let head = body.get(..16_384).unwrap_or(body);
     if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
 }
 
-/// A link to a result. `None` for a text that cannot be fetched, because it is empty, cut or something else: a result with
-/// such a link is none.
+/// A link to a result. `None` if it cannot be fetched, because it is empty, cut off or not a link. A result with such a
+/// link counts as missing.
 pub(super) fn usable_link(text: &str) -> Option<String> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     url.has_host().then(|| text.trim().to_owned())

@@ -17,7 +17,7 @@ use super::{ApiError, Client, Endpoint, group, header_text, lenient, or_default,
 
 const UPLOAD: Endpoint = Endpoint::free_post("/v1/files/upload");
 const LIST: Endpoint = Endpoint::get("/v1/files/list");
-const RETRIEVE: Endpoint = Endpoint::get("/v1/files/retrieve").looked_at(group::LOOKS);
+const RETRIEVE: Endpoint = Endpoint::get("/v1/files/retrieve").polled_in(group::POLLS);
 const CONTENT: Endpoint = Endpoint::get("/v1/files/retrieve_content");
 const DELETE: Endpoint = Endpoint::free_post("/v1/files/delete");
 
@@ -60,7 +60,7 @@ pub struct Download {
 /// The largest error that MiniMax sends in place of a file. A larger body is a file.
 const LARGEST_REFUSAL: usize = 64 * 1024;
 
-/// The timeout for the content of a file, enough for half a gigabyte on a slow connection.
+/// The timeout for the content of a file, enough for half a gigabyte over a slow connection.
 const CONTENT_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// How long the content of a file may pause.
@@ -144,7 +144,7 @@ impl Client {
         self.download(response).await
     }
 
-    /// Tells a file from an error by its first bytes, because MiniMax declares both as JSON.
+    /// Distinguishes a file from an error, because MiniMax declares both as JSON. A small JSON object may be an error.
     async fn download(&self, response: Response) -> Result<Download, ApiError> {
         let lost = |error: reqwest::Error| self.lost(CONTENT.path, error);
         let (status, length) = (response.status(), response.content_length());
@@ -173,7 +173,7 @@ impl Client {
                 Err(_) => Some((Err(format!("nothing arrived for {} s", SILENCE.as_secs())), None)),
             }
         });
-        // The writer of a small file reads past its end, which `unfold` does not survive.
+        // The reader of a small file polls the stream past its end, and `unfold` would panic.
         let chunks = stream::iter([Ok(Bytes::from(head))]).chain(rest).fuse();
         Ok(Download { length, chunks: Box::pin(chunks) })
     }

@@ -11,8 +11,8 @@ impl Client {
         self.site.is_gateway()
     }
 
-    /// Asks for MiniMax's `own` place of an endpoint, or at a gateway for its `other` place first. If a gateway does not
-    /// have the first one, which costs nothing, asks for the second, and remembers the one that exists.
+    /// Sends a request to MiniMax's `own` path of an endpoint, or to a gateway's `other` path first. If a gateway does not
+    /// have the first path, which costs nothing, tries the second, and remembers which one exists.
     pub(super) async fn at_either<P: Copy, T, F>(
         &self,
         own: P,
@@ -31,7 +31,7 @@ impl Client {
         };
         let answer = ask(second).await;
         match &answer {
-            // Another service of the gateway answers there, or none.
+            // The second path does not exist either, or belongs to another service of the gateway.
             Err(error) if error.is_missing_endpoint() || error.class() == Class::Auth => Err(missing),
             _ => {
                 *self.own_paths.lock().unwrap_or_else(PoisonError::into_inner) = Some(true);

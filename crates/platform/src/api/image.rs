@@ -108,7 +108,7 @@ impl Client {
         let (Answer { data, metadata }, trace_id) = sent;
         let links = match data.as_ref().and_then(|data| data.get("image_urls")) {
             Some(Value::Array(links)) => links.as_slice(),
-            // One link without a list around it.
+            // A single link instead of a list.
             Some(link) => std::slice::from_ref(link),
             None => &[],
         };

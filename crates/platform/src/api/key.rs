@@ -1,7 +1,7 @@
 //! The key of a client.
 //!
 //! A key that comes from a file is read again when MiniMax refuses it, because it may have been replaced while the server
-//! runs. A refused request was not taken, so it may be sent once more with the new key.
+//! runs. MiniMax has not accepted a request whose key it refused, so the request may be sent once more with the new key.
 
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
@@ -20,7 +20,7 @@ pub struct KeyFile {
 /// The keys that a client has had.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// Most recent last. Earlier ones are kept, because MiniMax's texts may still contain them.
+    /// Most recent last. Earlier keys are kept, because they must be removed from MiniMax's texts too.
     all: RwLock<Vec<SecretString>>,
     file: Option<KeyFile>,
 }
@@ -51,7 +51,7 @@ impl Keys {
         keys.fold(text.to_owned(), |text, key| text.replace(key, "[key]"))
     }
 
-    /// Reads the file again, and takes its key if it is another one.
+    /// Reads the file again, and uses its key from now on if it has changed.
     pub(super) async fn read_again(&self) {
         let Some(KeyFile { path, read }) = &self.file else { return };
         let Ok(text) = tokio::fs::read_to_string(path).await else { return };

@@ -1,17 +1,17 @@
 //! Long hex texts of a response, decoded while the response arrives.
 //!
-//! An hour of speech comes as one text of hex in JSON. A whole response and the sound in it would be in memory together,
-//! three times the size of the sound. So the text is decoded as it comes, and a mark takes its place in the JSON.
+//! An hour of speech is one hex string in JSON. The whole response and its decoded audio would be in memory together,
+//! three times the size of the audio. So the string is decoded while it arrives, and a mark replaces it in the JSON.
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 
 /// Texts with fewer hexadecimal digits than this stay in the JSON.
 const LONG: usize = 16 * 1024;
 
-/// What takes the place of a text, before its number.
+/// The beginning of a mark. The number of the text follows.
 const MARK: &str = "lifted:";
 
-/// What was taken out of a response.
+/// The decoded texts of a response, in the order of their marks.
 #[derive(Debug, Default)]
 pub(super) struct Lifted(Vec<Vec<u8>>);
 
@@ -64,7 +64,7 @@ impl Lifter {
         }
     }
 
-    /// The JSON, and what was taken out of it.
+    /// The JSON with marks, and the decoded texts.
     pub(super) fn finish(mut self) -> (Vec<u8>, Lifted) {
         if let Place::Lifting { bytes, digit } = std::mem::take(&mut self.place) {
             self.put_back(&bytes, digit);
@@ -101,7 +101,7 @@ impl Lifter {
         &[]
     }
 
-    /// Takes what there is of a text out of the body.
+    /// Moves the digits that have arrived so far out of the body, and decodes them.
     fn lift(&mut self, start: usize) {
         let digits = self.body.split_off(start);
         let mut bytes = Vec::with_capacity(self.announced.saturating_sub(start) / 2);
@@ -127,7 +127,7 @@ impl Lifter {
         rest
     }
 
-    /// The text turned out not to be hex. It stays in the JSON, and its parser reports the error.
+    /// Puts a text back that turned out not to be hex. The parser of the JSON reports the error.
     fn put_back(&mut self, bytes: &[u8], digit: Option<u8>) {
         self.body.extend_from_slice(HEXLOWER.encode(bytes).as_bytes());
         self.body.extend(digit);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sound_is_decoded_as_it_comes_and_the_rest_stays() {
+    fn long_audio_is_decoded_on_arrival_and_the_rest_stays() {
         let sound: Vec<u8> = (0..50_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         for digits in [HEXLOWER.encode(&sound), HEXLOWER.encode(&sound).to_uppercase()] {
             let response = format!(r#"{{"a\"b":"49ff","data":{{"audio":"{digits}","x":"\\"}},"status":2}}"#);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_that_are_not_a_sound_stay_unchanged() {
+    fn hex_digits_that_are_not_audio_stay_unchanged() {
         let digits = "49ff".repeat(LONG);
         for end in ["9\"}", " \"}", "\\n\"}", "", "9"] {
             let response = format!("{{\"audio\":\"{digits}{end}");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_a_response_is_that_of_its_sound() {
+    fn a_response_takes_no_more_memory_than_its_audio() {
         let response = format!(r#"{{"audio":"{}"}}"#, "00".repeat(1 << 20));
         let mut lifter = Lifter::new(Some(response.len()));
         let mut most = 0;

@@ -77,8 +77,8 @@ pub struct Endpoint {
     longest: usize,
     /// The rate-limit group of the requests that the client itself queues.
     group: &'static str,
-    /// Whether a response may have a long sound in it.
-    sounds: bool,
+    /// Whether a response may contain long audio in hex.
+    has_audio: bool,
 }
 
 /// The longest id that is accepted from MiniMax, in characters.
@@ -95,7 +95,7 @@ impl Endpoint {
             timeout: READ_LIMIT,
             longest: USUAL,
             group: group::READS,
-            sounds: false,
+            has_audio: false,
         }
     }
 
@@ -106,7 +106,7 @@ impl Endpoint {
             timeout: READ_LIMIT,
             longest: USUAL,
             group: group::READS,
-            sounds: false,
+            has_audio: false,
         }
     }
 
@@ -117,31 +117,31 @@ impl Endpoint {
             timeout: Duration::from_secs(seconds),
             longest: USUAL,
             group: group::OTHER,
-            sounds: false,
+            has_audio: false,
         }
     }
 
-    /// A POST that costs nothing. Its caller waits for it, so it has the time of a read.
+    /// A POST that costs nothing. Its caller waits for it, so it has the timeout of a read.
     const fn free_post(path: &'static str) -> Self {
         Self::post(path, READ_LIMIT.as_secs())
     }
 
     /// Puts an endpoint that polls a task into its own rate-limit group.
-    const fn looked_at(mut self, group: &'static str) -> Self {
+    const fn polled_in(mut self, group: &'static str) -> Self {
         self.group = group;
         self
     }
 
     /// Raises the size limit of an endpoint whose response may contain the media itself.
-    const fn carrying(mut self, longest: usize) -> Self {
+    const fn with_media(mut self, longest: usize) -> Self {
         self.longest = longest;
         self
     }
 
-    /// Allows a larger response, whose sound is decoded as it comes.
-    const fn sounding(mut self, longest: usize) -> Self {
-        self.sounds = true;
-        self.carrying(longest)
+    /// Raises the size limit of an endpoint whose response may contain audio in hex, which is decoded on arrival.
+    const fn with_audio(mut self, longest: usize) -> Self {
+        self.has_audio = true;
+        self.with_media(longest)
     }
 }
 
@@ -210,7 +210,7 @@ impl Client {
         self.keys.count()
     }
 
-    /// Whether MiniMax refused the key of a request, and there is a newer one now.
+    /// Whether MiniMax refused the key of a request, and the client has a newer key now. Reads the key file again.
     pub async fn has_newer_key(&self, used: usize, error: &ApiError) -> bool {
         if !matches!(error, ApiError::Refused { .. }) || error.class() != Class::Auth {
             return false;
@@ -260,7 +260,7 @@ impl Client {
             .retry(reqwest::retry::never());
         #[cfg(feature = "crash-points")]
         let built = built.user_agent(crate::crash::user_agent());
-        // The user's proxy cannot reach ports of this machine.
+        // The user's proxy cannot reach ports on this machine.
         let built = if self.is_local() { built.no_proxy() } else { built };
         let built = if http1 { built.http1_only() } else { built };
         built.build().map_err(|error| ApiError::Unsent {
@@ -277,7 +277,7 @@ impl Client {
         self.send(endpoint, endpoint.path, |request| request.json(body)).await
     }
 
-    /// Like [`Self::post`], with the sound that was decoded as it came.
+    /// Like [`Self::post`], and returns the audio that was decoded on arrival.
     async fn post_for_sound<T: DeserializeOwned>(
         &self,
         endpoint: &Endpoint,
@@ -369,7 +369,7 @@ impl Client {
                 trace_id: trace.clone(),
             },
         };
-        let (body, lifted) = if endpoint.sounds {
+        let (body, lifted) = if endpoint.has_audio {
             read_lifting(response, endpoint.longest).await.map_err(unread)?
         } else {
             (read(response, endpoint.longest).await.map_err(unread)?, Lifted::default())
@@ -395,7 +395,7 @@ impl Client {
         if refusal.is_none() && status.is_success() {
             return Ok(trace_id);
         }
-        let (code, message) = refusal.or(bare).unwrap_or_else(|| (None, self.told(body)));
+        let (code, message) = refusal.or(bare).unwrap_or_else(|| (None, self.describe_body(body)));
         let (status, message) = (status.as_u16(), self.clean(&message));
         Err(ApiError::Refused { at: self.at(path), status, code, message, trace_id, retry_after })
     }
@@ -409,10 +409,10 @@ impl Client {
 /// A response that is not an error.
 struct Success {
     body: Vec<u8>,
-    /// What is no longer in the body.
+    /// The audio that marks in the body stand for.
     lifted: Lifted,
     trace_id: Option<String>,
-    /// What a gateway says that the answer cost, in US dollars.
+    /// The cost that a gateway reports, in US dollars.
     cost: Option<Money>,
 }
 

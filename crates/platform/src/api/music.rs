@@ -8,7 +8,7 @@ use super::clip::Clip;
 use super::clip::{self, Found};
 use super::{ApiError, Client, Endpoint, or_default};
 
-const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600).sounding(96 * 1024 * 1024);
+const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600).with_audio(96 * 1024 * 1024);
 const PREPROCESS: Endpoint = Endpoint::post("/v1/music_cover_preprocess", 300);
 const LYRICS: Endpoint = Endpoint::post("/v1/lyrics_generation", 180);
 

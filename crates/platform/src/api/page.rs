@@ -1,5 +1,5 @@
-//! HTML and XML where JSON was expected: error pages of proxies, and log-in pages. An error says what the page is, in its
-//! own words, and does not repeat its markup.
+//! HTML and XML where JSON was expected: error pages of proxies, and login pages. An error quotes the page's title or its
+//! first words, without the markup.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use super::Client;
 use super::envelope::plain_body;
 use crate::telemetry;
 
-/// The most characters of a text without a known format that an error repeats.
+/// How many characters of a text without a known format an error repeats.
 const BEGINNING: usize = 300;
 
-/// The most characters of a page that an error repeats.
+/// How many characters of a page an error repeats.
 const SHOWN: usize = 120;
 
 /// Elements whose content is not text.
-const UNSEEN: &[&str] = &["script", "style", "template"];
+const HIDDEN: &[&str] = &["script", "style", "template"];
 
-/// The entities that titles and messages have.
+/// The entities that occur in titles and messages.
 const ENTITIES: &[(&str, &str)] = &[
     ("&lt;", "<"),
     ("&gt;", ">"),
@@ -25,16 +25,16 @@ const ENTITIES: &[(&str, &str)] = &[
     ("&apos;", "'"),
     ("&nbsp;", " "),
     ("&#124;", "|"),
-    // The last, so that `&amp;lt;` stays a text about an entity.
+    // Last, so that `&amp;lt;` becomes `&lt;` and not `<`.
     ("&amp;", "&"),
 ];
 
 impl Client {
-    /// What a body of an unknown format says.
-    pub(super) fn told(&self, body: &[u8]) -> String {
+    /// The beginning of a body in an unknown format, or a description of a page.
+    pub(super) fn describe_body(&self, body: &[u8]) -> String {
         let text = self.keys.hidden_in(&plain_body(body));
-        let told = described(&text).unwrap_or(text);
-        telemetry::display(&told, BEGINNING)
+        let description = described(&text).unwrap_or(text);
+        telemetry::display(&description, BEGINNING)
     }
 
     /// Why a body is not the JSON that was expected.
@@ -47,14 +47,14 @@ impl Client {
     }
 }
 
-/// What a page is, with its title or its first words; `None` if the text is no page.
+/// Describes a page by its title or its first words. `None` if the text is not a page.
 pub(super) fn described(text: &str) -> Option<String> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let starts = text.strip_prefix('<')?;
     if !starts.starts_with(|first: char| first.is_ascii_alphabetic() || "!?".contains(first)) {
         return None;
     }
-    // ASCII letters keep their length, so places in one text are places in the other.
+    // ASCII letters keep their length, so positions in one text are positions in the other.
     let lower = text.to_ascii_lowercase();
     let is_html =
         ["<!doctype html", "<html", "<head", "<body", "<title", "<h1"].iter().any(|tag| lower.contains(tag));
@@ -83,8 +83,8 @@ fn words(text: &str, lower: &str) -> String {
         words.push_str(text.get(at..open).unwrap_or_default());
         words.push(' ');
         let inside = lower.get(open.saturating_add(1)..).unwrap_or_default();
-        let unseen = UNSEEN.iter().find(|name| inside.starts_with(**name));
-        let end = match unseen {
+        let hidden = HIDDEN.iter().find(|name| inside.starts_with(**name));
+        let end = match hidden {
             _ if inside.starts_with("!--") => "-->".to_owned(),
             Some(name) => format!("</{name}>"),
             None => ">".to_owned(),

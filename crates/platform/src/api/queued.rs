@@ -83,7 +83,8 @@ impl Client {
     }
 }
 
-/// Sends when the ticket gets its permit and retries as [`pause`] allows, until the waits add up to `patience`.
+/// Sends when the ticket gets its permit and retries as [`pause`] allows, until the waits add up to `patience`. If MiniMax
+/// refused the key and there is a newer one, sends at once with that.
 pub async fn send_queued<T, F>(
     client: &Client,
     mut ticket: Ticket,
@@ -145,7 +146,8 @@ where
     }
 }
 
-/// How much longer a free read may be asked for. A poll may wait long in its queue, which does not count.
+/// How much longer a free read may take; `None` for requests without such a limit. A poll may wait for long in its queue,
+/// which does not count.
 fn limit(nature: Nature, patience: Duration, start: Instant, asking: Duration) -> Option<Duration> {
     let used = if patience > READ_LIMIT { asking } else { start.elapsed() };
     (nature == Nature::Read).then(|| READ_LIMIT.saturating_sub(used))
@@ -171,7 +173,7 @@ fn refuse_long_wait(ticket: &Ticket, end: Instant) -> Option<ApiError> {
     late.then(|| too_long(ticket, end.saturating_duration_since(Instant::now())))
 }
 
-/// Whether the permit cannot come before `end`.
+/// Whether the ticket gets its permit only after `end`.
 fn comes_after(ticket: &Ticket, end: Instant) -> bool {
     ticket.forecast().is_some_and(|wait| Instant::now() + wait > end)
 }
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limiter_learns_from_limits_and_from_what_minimax_has_counted() {
+    fn the_limiter_learns_from_throttled_and_counted_requests() {
         let lost = ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() };
         let refused = |status, code, seconds: Option<u64>| {
             let retry_after = seconds.map(Duration::from_secs);
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_would_wait_too_long_is_told_which_limit_holds_it() {
+    async fn a_call_that_would_wait_too_long_is_refused_and_the_error_names_the_limit() {
         let limiter = RateLimiter::new(RateLimits::default());
         for _ in 0..3 {
             let mut permit = limiter.join(group::VIDEO_V1).acquire().await;

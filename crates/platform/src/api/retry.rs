@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Accepted, ApiError, Blame};
 use crate::facts::Class;
 
-/// How long a free read may take in all, with its retries. For a call without a job this includes its wait in the queue.
+/// How long a free read may take with all its retries. For a call without a job this includes its wait in the queue.
 pub const READ_LIMIT: Duration = Duration::from_secs(40);
 
 /// What a retry would cost.
@@ -27,9 +27,10 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// How long to wait before the next try, or `None` to give up.
 ///
-/// `tries` counts the tries already made and starts at 1. `chance` is the jitter, in 0..1. A read is tried up to
-/// five times while the error is transient. A paid request is retried only if MiniMax certainly did not accept it:
-/// it was throttled, or no connection was made.
+/// `tries` counts the tries already made and starts at 1. `chance` is the jitter, in 0..1. Any request is tried up to
+/// eight times while it is throttled, and a read up to five times while the error is transient. A paid request is retried
+/// only if MiniMax certainly did not accept it: it was throttled, or no connection was made. The exception is a text
+/// request that an overloaded MiniMax refused.
 pub fn pause(nature: Nature, error: &ApiError, tries: u32, chance: f64) -> Option<Duration> {
     let overloaded = matches!(error, ApiError::Refused { status: OVERLOADED, .. });
     let (most, first) = match (nature, error.class()) {
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paid_request_is_repeated_only_when_minimax_did_not_take_it() {
+    fn a_paid_request_is_repeated_only_if_minimax_did_not_accept_it() {
         let lost = ApiError::Lost { at: "/v1/x".into(), why: "reset".into() };
         let unsent = ApiError::Unsent { at: "/v1/x".into(), why: "refused".into() };
         assert_eq!(pause(Nature::Paid, &lost, 1, 0.5), None);
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_is_repeated_in_bad_weather_and_only_then() {
+    fn a_read_is_repeated_only_after_a_transient_error() {
         let again = |error: &ApiError| pause(Nature::Read, error, 1, 0.5).is_some();
         assert!(again(&ApiError::Lost { at: "/v1/x".into(), why: "reset".into() }));
         assert!(
@@ -151,7 +152,7 @@ mod tests {
 
         /// States the rule independently of the functions that `pause` uses.
         #[test]
-        fn a_paid_request_is_never_repeated_after_a_failure_that_leaves_open_whether_it_was_taken(
+        fn a_paid_request_is_never_repeated_after_a_failure_that_leaves_open_whether_it_was_accepted(
             error in any_error(), tries in 1..20_u32, chance in 0.0..1.0_f64
         ) {
             let never_arrived = matches!(error, ApiError::Unsent { .. });
@@ -172,7 +173,7 @@ mod tests {
         }
 
         #[test]
-        fn waits_never_shrink_and_giving_up_is_for_good(
+        fn waits_never_shrink_and_giving_up_is_final(
             error in any_error(), nature in any_nature(), chance in 0.0..1.0_f64
         ) {
             let waits: Vec<_> = (1..12).map(|tries| pause(nature, &error, tries, chance)).collect();

@@ -47,7 +47,7 @@ impl Client {
         }
         let answer: Answer = self.post(&SEARCH, &json!({ "q": query })).await?;
         if answer.organic.is_none() && answer.related_searches.is_none() {
-            let why = "a success without results, not even an empty list of them".to_owned();
+            let why = "a success without a list of results".to_owned();
             return Err(ApiError::Shape { at: self.at(SEARCH.path), why, trace_id: None });
         }
         let related = answer.related_searches.unwrap_or_default().into_iter().map(|related| related.query);

@@ -9,7 +9,7 @@ use super::clip::{self, Found};
 use super::envelope::{count, usable_link};
 use super::{ApiError, Client, Endpoint, or_default};
 
-pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).sounding(96 * 1024 * 1024);
+pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).with_audio(96 * 1024 * 1024);
 
 /// The body of `POST /v1/t2a_v2`.
 #[derive(Debug, Clone, Serialize)]

@@ -9,7 +9,7 @@ use super::task::{self, Ending, Progress, Ready, ending};
 use super::{ApiError, Client, Endpoint, group, lenient, or_default};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/t2a_async_v2", 60);
-const QUERY: Endpoint = Endpoint::get("/v1/query/t2a_async_query_v2").looked_at(group::LONG_SPEECH_LOOKS);
+const QUERY: Endpoint = Endpoint::get("/v1/query/t2a_async_query_v2").polled_in(group::LONG_SPEECH_POLLS);
 
 /// The body of `POST /v1/t2a_async_v2`: exactly one of `text` and `text_file_id`.
 #[derive(Debug, Clone, Serialize)]

@@ -175,7 +175,7 @@ impl Reader {
     }
 }
 
-/// Decodes a piece of sound.
+/// Decodes a piece of audio.
 pub(super) fn decoded(path: &'static str, text: &str) -> Result<Bytes, ApiError> {
     let (bytes, is_whole) = hex(text);
     if is_whole {

@@ -1,4 +1,4 @@
-//! Tasks: what MiniMax answers to a submit and to a poll. Each endpoint that makes its result later has them.
+//! Tasks: MiniMax's answers to a submit and to a poll, for all endpoints that make their result later.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ending_is_known_however_it_is_spelt() {
+    fn an_ending_is_recognized_in_every_spelling() {
         for (word, expected) in [
             ("Success", Some(Ending::Succeeded)),
             (" SUCCEEDED\n", Some(Ending::Succeeded)),

@@ -1,4 +1,4 @@
-//! Reads answers of which one value is odd. What was paid for must not be lost because of it.
+//! Reads answers with one odd value, because a paid result must not be lost for it.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Reads a field beside the result. A wrong type becomes the default.
+/// Reads a field other than the result. A wrong type becomes the default.
 pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -32,8 +32,9 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Stri
     })
 }
 
-/// JSON without the values that a strict parser refuses: `NaN`, `Infinity` and numbers outside the range of a double become `null`, half of a
-/// surrogate pair becomes U+FFFD, and so do bytes that are not UTF-8. Control characters in a text are escaped.
+/// JSON without the values that a strict parser refuses: `NaN`, `Infinity` and numbers outside the range of a double
+/// become `null`, half of a surrogate pair becomes U+FFFD, and so do bytes that are not UTF-8. Control characters in a
+/// string are escaped.
 pub(super) fn readable(body: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(body);
     let mut readable = String::with_capacity(text.len());
@@ -56,7 +57,7 @@ pub(super) fn readable(body: &[u8]) -> Vec<u8> {
 fn word(text: &str, readable: &mut String) -> usize {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '+' | '.');
     let word = text.split(|letter| !is_part(letter)).next().unwrap_or_default();
-    // Rust reads all of these words as numbers that are not finite.
+    // Rust parses all of these as numbers that are not finite.
     let is_out_of_range = word.parse::<f64>().is_ok_and(|number| !number.is_finite());
     readable.push_str(if is_out_of_range { "null" } else { word });
     word.len()
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_stays_none() {
+    fn invalid_json_stays_invalid() {
         for body in
             [&b"<html>\xff</html>"[..], b"", b"\"", b"\"\\", b"\"\\u", b"\"\\ud83", b"{\"a\":", b"not", b"-"]
         {

@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 use super::file::SLOWEST_UPLOAD;
 use super::{ApiError, Client, Endpoint, Success};
 
-const TRANSCRIBE: Endpoint = Endpoint::post("/v1/speech_to_text", 300).carrying(16 * 1024 * 1024);
+const TRANSCRIBE: Endpoint = Endpoint::post("/v1/speech_to_text", 300).with_media(16 * 1024 * 1024);
 
 /// The form of `POST /v1/speech_to_text`, without the recording.
 #[derive(Debug, Clone, Serialize)]
 pub struct TranscriptionSubmit {
     /// `asr-1.0`.
     pub model: String,
-    /// A code such as `en`, sent as a header. Without one, MiniMax detects the language, or several.
+    /// A code such as `en`, sent as a header. Without one, MiniMax detects the language or languages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     /// The format of the transcript.
@@ -105,7 +105,7 @@ pub struct Transcript {
     pub text: String,
     /// The content of the file.
     pub content: String,
-    /// The format that came, which MiniMax may have chosen itself.
+    /// The format of the content. It may differ from the requested one.
     pub format: TranscriptFormat,
     /// The billed seconds, if the format reports them.
     pub seconds: Option<f64>,
@@ -174,8 +174,8 @@ fn heard(format: TranscriptFormat, answer: &Value) -> Result<Transcript, ApiErro
     Ok(Transcript { text: text.to_owned(), content, format, seconds, usage: Some(usage) })
 }
 
-/// The subtitles in an answer, of either format: what came is paid for, also if the other one was requested. `None` if it is
-/// something else, such as JSON or a proxy's error page.
+/// The subtitles in an answer, in either format: they are paid for even if the other format was requested. `None` if the
+/// answer is something else, such as JSON or a proxy's error page.
 fn subtitles(wanted: TranscriptFormat, body: &str) -> Option<Transcript> {
     let body = body.trim_start_matches('\u{feff}');
     let text = body.trim();
@@ -184,7 +184,7 @@ fn subtitles(wanted: TranscriptFormat, body: &str) -> Option<Transcript> {
     } else if text.contains("-->") && text.starts_with(|first: char| first.is_ascii_digit()) {
         TranscriptFormat::Srt
     } else if text.is_empty() && wanted.is_subtitles() {
-        // Silence.
+        // A silent recording has no subtitles.
         wanted
     } else {
         return None;

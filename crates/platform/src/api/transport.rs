@@ -1,4 +1,4 @@
-//! Failures of the connection, in words. The chain of causes is for the log alone.
+//! Failures of the connection, in words. Only the log has the chain of causes.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -159,7 +159,7 @@ mod tests {
         Fault::Other,
     ];
 
-    /// Words of the libraries, which mean nothing to a person.
+    /// Checks that a text has none of the libraries' phrases, which mean nothing to a person.
     fn is_plain(text: &str) {
         for word in [
             "error sending request",
@@ -204,7 +204,7 @@ mod tests {
         assert!(name.contains("Cannot resolve no-such-host.invalid") || name.contains("proxy"), "{name}");
         let refused = failure("http://127.0.0.1:1").await.to_string();
         assert_eq!(refused, "127.0.0.1:1 refused the connection");
-        // A server that speaks no TLS, and one that closes the connection once it has the request.
+        // A server without TLS, and one that closes the connection once it has the request.
         for (scheme, words) in [("https", "secure connection"), ("http", "it was closed")] {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let host = format!("{scheme}://{}", listener.local_addr().unwrap());

@@ -7,8 +7,8 @@ use super::task::{Ending, Progress, Ready, ending, file_id};
 use super::{ApiError, Client, Endpoint, group, lenient, or_default};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/video_generation", 60);
-const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation").looked_at(group::LOOKS);
-const QUERY_TEMPLATE: Endpoint = Endpoint::get("/v1/query/video_template_generation").looked_at(group::LOOKS);
+const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation").polled_in(group::POLLS);
+const QUERY_TEMPLATE: Endpoint = Endpoint::get("/v1/query/video_template_generation").polled_in(group::POLLS);
 
 /// The body of `POST /v1/video_generation`, for all four modes.
 #[derive(Debug, Clone, Serialize)]

@@ -11,7 +11,7 @@ const ENRICH: Endpoint = Endpoint::post("/v2/h3_context_ir", 60);
 const REGENERATE: Endpoint = Endpoint::post("/v2/video_regeneration", 60);
 const TASKS: Endpoint = Endpoint::get("/v2/query/video_generation");
 
-/// The body of `POST /v2/h3_context_ir`: that of a video without the fields about the file.
+/// The body of `POST /v2/h3_context_ir`: that of a video request without the fields about the file.
 #[derive(Debug, Clone, Serialize)]
 pub struct Enrich {
     /// `MiniMax-H3`.

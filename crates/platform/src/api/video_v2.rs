@@ -9,7 +9,7 @@ use super::task::{Ending, Progress, Ready, ending};
 use super::{ApiError, Client, Endpoint, group, lenient, or_default};
 
 const SUBMIT: Endpoint = Endpoint::post("/v2/video_generation", 60);
-const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").looked_at(group::LOOKS);
+const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").polled_in(group::POLLS);
 
 /// The body of `POST /v2/video_generation`.
 #[derive(Debug, Clone, Serialize)]
@@ -107,7 +107,7 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Made {
-            // Any value but a string means that the task ended without a file.
+            // Any value other than a string means that the task ended without a file.
             url: Option<Value>,
             #[serde(default, deserialize_with = "or_default")]
             prompt: Option<String>,

@@ -31,7 +31,7 @@ pub struct Seen {
     pub tokens: Option<(u64, u64)>,
     /// `usage`, unchanged.
     pub usage: Option<Value>,
-    /// What a gateway says that it cost, in US dollars.
+    /// The cost that a gateway reports, in US dollars.
     pub cost: Option<Money>,
 }
 

@@ -10,7 +10,7 @@ use super::{ApiError, Client, Endpoint, or_default};
 const GET: Endpoint = Endpoint::post("/v1/get_voice", 60);
 const DELETE: Endpoint = Endpoint::free_post("/v1/delete_voice");
 const CLONE: Endpoint = Endpoint::post("/v1/voice_clone", 180);
-const DESIGN: Endpoint = Endpoint::post("/v1/voice_design", 180).carrying(16 * 1024 * 1024);
+const DESIGN: Endpoint = Endpoint::post("/v1/voice_design", 180).with_media(16 * 1024 * 1024);
 
 /// Where a voice comes from (Get Voice > voice_type).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

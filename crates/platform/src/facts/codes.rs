@@ -1,4 +1,4 @@
-//! What MiniMax's error codes and HTTP statuses mean.
+//! The meaning of MiniMax's error codes and HTTP statuses.
 
 use serde::Deserialize;
 
@@ -45,7 +45,7 @@ pub struct Code {
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct HttpStatus {
     pub status: u16,
-    /// A word that the message must contain, for a status with more than one meaning.
+    /// A text that the message must contain, for a status with more than one meaning.
     #[serde(default)]
     pub says: Option<String>,
     /// What happened, as the beginning of a sentence.

@@ -31,13 +31,13 @@ const LANGUAGES: &[(Lang, &str)] = &[
     (Lang::Vie, "vi"),
 ];
 
-/// The part of a long text that is read, in characters.
+/// How much of a long text is examined, in characters.
 const READ: usize = 2000;
 
-/// From here on whatlang is right by itself.
+/// From this confidence on, whatlang's result is used without a second opinion.
 const CONFIDENT: f64 = 0.5;
 
-/// From this many characters on whichlang is right by itself.
+/// From this many characters on, whichlang's result is used without a second opinion.
 const LONG: usize = 24;
 
 /// The voice for a text, when neither the caller nor a setting names one. `boost` is the caller's `language_boost`.
@@ -65,7 +65,7 @@ pub fn language_of(text: &str) -> Option<&'static str> {
     Some(if other == code || spoken.chars().count() >= LONG { other } else { "en" })
 }
 
-/// The beginning of a text without its markup: pauses, sounds in parentheses and brackets.
+/// The beginning of a text without its markup: pauses, and sounds in parentheses or brackets.
 fn spoken(text: &str) -> String {
     let mut depth = 0_u32;
     let outside = text.chars().take(READ).filter(|letter| {
@@ -80,7 +80,7 @@ fn spoken(text: &str) -> String {
     if outside.chars().any(char::is_alphabetic) { outside } else { text.chars().take(READ).collect() }
 }
 
-/// Chinese, Japanese or Korean, if the text is mostly that. One of their letters says as much as three Latin ones.
+/// Chinese, Japanese or Korean, if most of the text is in it. One of their characters counts as three Latin letters.
 fn east_asian(text: &str) -> Option<&'static str> {
     let (mut kana, mut hangul, mut han, mut other) = (0_usize, 0_usize, 0_usize, 0_usize);
     for letter in text.chars().filter(|letter| letter.is_alphabetic()) {
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_language_of_a_text_is_recognised_also_of_a_short_one() {
+    fn the_language_of_short_and_long_texts_is_recognised() {
         for (text, code) in [
             ("Hello there, friend.", "en"),
             ("hi", "en"),

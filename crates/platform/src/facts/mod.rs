@@ -70,7 +70,7 @@ pub struct Facts {
     regeneration: Regeneration,
 }
 
-/// The models of calls that name none. Those of videos depend on the mode, and text and music have defaults of their own.
+/// The models of calls that name none. Video defaults depend on the mode, and text and music have their own defaults.
 #[derive(Debug, Default, Deserialize)]
 struct DefaultModels {
     image: String,

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// The fields that identify a row, in order of precedence. A list whose rows have none of them is replaced as a
+/// The fields that identify a row, in order of precedence. A list whose rows have none of these fields is replaced as a
 /// whole.
 const KEYS: &[&str] = &["model", "code", "alias", "status", "purpose", "prefix", "group", "api", "id"];
 

@@ -1,4 +1,5 @@
-//! What a subscription plan includes, by tool. What is not in the table, or is uncertain, is bought from the balance.
+//! What a subscription plan includes, by tool. Everything that is not in the table, or is uncertain, is bought from the
+//! balance.
 
 use std::sync::OnceLock;
 
@@ -12,7 +13,7 @@ pub struct Plan {
     entitlements: Vec<Entitlement>,
     /// Codes of a plan whose window is used up.
     used_up: Vec<i64>,
-    /// Codes of a plan that does not include what was ordered.
+    /// Codes of a plan that does not include the order.
     not_included: Vec<i64>,
 }
 
@@ -22,10 +23,10 @@ struct Entitlement {
     /// The tool.
     id: String,
     in_plan: bool,
-    /// The models for which it holds; empty for all.
+    /// The included models; empty for all.
     #[serde(default)]
     models: Vec<String>,
-    /// The purposes of an upload for which it holds; empty for all.
+    /// The included purposes of an upload; empty for all.
     #[serde(default)]
     purposes: Vec<String>,
 }
@@ -38,9 +39,9 @@ pub(super) struct PlanFile {
 /// Why a plan did not pay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlanRefusal {
-    /// Its window is used up, and will be reset by itself.
+    /// Its window is used up, and will be reset.
     UsedUp,
-    /// It does not include what was ordered.
+    /// It does not include the order.
     NotIncluded,
 }
 
@@ -51,7 +52,7 @@ pub fn plan() -> &'static Plan {
 }
 
 impl Plan {
-    /// Whether plans include a tool, with this model and upload purpose where it has one.
+    /// Whether plans include a tool, with this model and upload purpose if it has them.
     pub fn includes(&self, tool: &str, model: Option<&str>, purpose: Option<&str>) -> bool {
         let Some(row) = self.entitlements.iter().find(|row| row.id == tool) else { return false };
         let model = model.map(|model| facts().canonical(model));
@@ -61,7 +62,7 @@ impl Plan {
         row.in_plan && among(&row.models, model.as_deref()) && among(&row.purposes, purpose)
     }
 
-    /// Whether the answer to whether plans include a tool depends on the model.
+    /// Whether plans include a tool only with some models.
     pub fn depends_on_model(&self, tool: &str) -> bool {
         self.entitlements.iter().any(|row| row.id == tool && !row.models.is_empty())
     }
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_parses_and_what_is_unknown_is_not_in_the_plan() {
+    fn the_table_parses_and_an_unknown_tool_is_not_in_the_plan() {
         let file: PlanFile = serde_json::from_str(include_str!("plan.json")).unwrap();
         let plan = file.plan;
         assert!(plan.includes("chat", Some("m3.1-flash"), None));

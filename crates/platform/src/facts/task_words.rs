@@ -1,10 +1,10 @@
-//! What MiniMax calls the states of a task that is not done.
+//! MiniMax's words for the states of an unfinished task.
 
 /// The words for tasks of video V1 and of templates, in lower case (documentation of 2026-11-21).
 pub const VIDEO_V1: &[&str] = &["preparing", "queueing", "processing"];
 
-/// Those for tasks of video V2.
+/// The words for tasks of video V2.
 pub const VIDEO_V2: &[&str] = &["queued", "running"];
 
-/// Those for long speech.
+/// The words for tasks of long speech.
 pub const LONG_SPEECH: &[&str] = &["processing"];

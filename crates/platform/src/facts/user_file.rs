@@ -56,7 +56,7 @@ fn checked(text: &str) -> Result<Value, String> {
 }
 
 fn bad(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
-    format!("does not fit at `{}`: {}", error.path(), error.inner())
+    format!("has a wrong value at `{}`: {}", error.path(), error.inner())
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_does_not_fit_is_refused_with_the_place() {
+    fn a_file_with_a_wrong_value_is_refused_and_the_error_names_the_field() {
         for (text, part) in [
             ("{", "is not JSON"),
             ("[]", "is not a JSON object"),

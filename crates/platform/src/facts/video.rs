@@ -28,7 +28,7 @@ pub(super) struct Family {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// The prompt alone.
+    /// Only the prompt.
     Text,
     /// The first image of the video.
     FirstFrame,

@@ -14,7 +14,7 @@ pub struct Template {
     /// If true, the template needs an image.
     #[serde(default)]
     pub media: bool,
-    /// What text the template needs, if any.
+    /// A description of the text that the template needs, if any.
     #[serde(default)]
     pub text: Option<String>,
 }
@@ -30,7 +30,7 @@ pub struct ContextIr {
     pub per_million_out: Price,
 }
 
-/// The models that repeat a video at a higher resolution (Video Regeneration).
+/// The models that regenerate a video at a higher resolution (Video Regeneration).
 #[derive(Debug, Default, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
 pub struct Regeneration {
@@ -40,7 +40,7 @@ pub struct Regeneration {
     /// The greatest age of the original task, in days.
     pub days: u32,
     pub per_second: Price,
-    /// The price of each input image above `free_images`.
+    /// The price of each input image beyond the first `free_images`.
     pub per_image: Price,
     pub free_images: u32,
 }

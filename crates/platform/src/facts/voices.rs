@@ -39,9 +39,9 @@ pub struct SystemVoice {
     pub name: String,
     /// The [`Language::code`] of the voice.
     pub language: String,
-    /// What the voice sounds like. Often empty.
+    /// A description of the voice. Often empty.
     pub description: String,
-    /// Absent where MiniMax's name and description do not tell.
+    /// Absent if MiniMax's name and description do not reveal it.
     #[serde(default)]
     pub gender: Option<Gender>,
 }
@@ -150,13 +150,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_voice_has_a_name_and_a_language_of_the_table_and_an_id_of_its_own() {
+    fn every_voice_has_a_name_a_known_language_and_a_unique_id() {
         let table: Voices = serde_json::from_str(include_str!("voices.json")).unwrap();
         let mut ids = std::collections::BTreeSet::new();
         for voice in &table.system {
             assert!(!voice.name.is_empty(), "{}", voice.id);
             assert!(table.language(&voice.language).is_some(), "{}", voice.id);
-            assert!(ids.insert(&voice.id), "{} is there twice", voice.id);
+            assert!(ids.insert(&voice.id), "{} is listed twice", voice.id);
         }
         assert_eq!(table.system.len(), 372);
         for language in table.system.iter().map(|voice| &voice.language) {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn most_voices_tell_whether_they_are_female_and_none_says_otherwise_in_its_description() {
+    fn most_voices_have_a_gender_and_no_description_contradicts_it() {
         let table: Voices = serde_json::from_str(include_str!("voices.json")).unwrap();
         let known = table.system.iter().filter(|voice| voice.gender.is_some()).count();
         assert!(known * 10 > table.system.len() * 7, "{known}");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_goes_by_its_names_and_codes() {
+    fn a_language_is_found_by_its_names_and_codes() {
         for word in ["zh", "ZH-CN", "mandarin", "Chinese (Mandarin)", "chinese"] {
             assert_eq!(voices().language(word).unwrap().code, "zh", "{word}");
         }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_voice_that_is_not_in_the_table_tells_its_language_by_its_id() {
+    fn the_id_of_an_unknown_voice_reveals_its_language() {
         assert_eq!(voices().language_of("Thai_Someone_New").unwrap().code, "th");
         assert_eq!(voices().language_of("female-shaonv").unwrap().code, "zh");
         assert_eq!(voices().language_of("Santa_Claus").unwrap().code, "en");

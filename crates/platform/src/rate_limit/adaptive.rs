@@ -11,13 +11,13 @@ pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// The first pause after a throttled request, and the smallest gap it sets.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// A shorter `Retry-After` is raised to this.
+/// The shortest pause that a `Retry-After` sets.
 const SHORTEST: Duration = Duration::from_millis(200);
 
-/// A smaller gap counts as none.
+/// The smallest gap that is kept.
 const NOTHING: Duration = Duration::from_millis(50);
 
-/// The back-off is forgotten after this long without a throttled request.
+/// How long without a throttled request it takes to forget the back-off.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
 /// A rate limit: `count` requests in `window`.
@@ -25,12 +25,12 @@ const FORGOTTEN: Duration = Duration::from_secs(600);
 pub(super) struct Rule {
     pub count: u32,
     pub window: Duration,
-    /// How many may be sent at once after a rest.
+    /// How many may be sent at once after a pause.
     pub burst: u32,
 }
 
 impl Rule {
-    /// The window with a margin, because requests do not all take the same time to arrive.
+    /// The window with a margin, because the travel times of requests differ.
     pub(super) fn kept(self) -> Duration {
         self.window + (self.window / 50).max(Duration::from_millis(250))
     }
@@ -93,7 +93,7 @@ impl AdaptiveLimiter {
     }
 
     /// Records a request that is sent now.
-    pub fn leave(&mut self, now: Instant) {
+    pub fn record_send(&mut self, now: Instant) {
         if let Some(rule) = self.rule {
             while self.left.front().is_some_and(|first| *first + rule.kept() <= now) {
                 self.left.pop_front();
@@ -105,7 +105,7 @@ impl AdaptiveLimiter {
     }
 
     /// Corrects the send time of a request from `planned` to `now`.
-    pub fn left_later(&mut self, planned: Instant, now: Instant) {
+    pub fn correct_send(&mut self, planned: Instant, now: Instant) {
         if let Some(index) = self.left.iter().rposition(|at| *at == planned) {
             self.left.remove(index);
             let place = self.left.partition_point(|at| *at <= now);
@@ -115,7 +115,7 @@ impl AdaptiveLimiter {
     }
 
     /// Removes a request that was planned and never sent.
-    pub fn stayed(&mut self, planned: Instant) {
+    pub fn cancel_send(&mut self, planned: Instant) {
         if let Some(index) = self.left.iter().rposition(|at| *at == planned) {
             self.left.remove(index);
             if let Some(rule) = self.rule {
@@ -191,7 +191,7 @@ impl AdaptiveLimiter {
         let (mut ahead, mut at) = (self.clone(), now);
         for _ in 0..place.min(FORECAST_LIMIT) {
             at = ahead.ready_at(at);
-            ahead.leave(at);
+            ahead.record_send(at);
         }
         at
     }
@@ -225,14 +225,14 @@ mod tests {
         let mut left = Vec::new();
         for _ in 0..count {
             now = limiter.ready_at(now);
-            limiter.leave(now);
+            limiter.record_send(now);
             left.push(now);
         }
         left
     }
 
     #[test]
-    fn three_leave_at_once_and_sixteen_within_two_windows() {
+    fn three_requests_are_sent_at_once_and_sixteen_within_two_windows() {
         let start = Instant::now();
         let mut limiter = AdaptiveLimiter::new(Some(rule(10, 60, 3)));
         let left = departures(&mut limiter, start, 16);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_allows_a_burst_again_but_no_more_than_one() {
+    fn a_pause_allows_one_burst_again_and_no_more() {
         let start = Instant::now();
         let mut limiter = AdaptiveLimiter::new(Some(rule(10, 60, 3)));
         departures(&mut limiter, start, 10);
@@ -255,11 +255,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_stops_all_and_then_halves_the_rate_until_it_goes_well() {
+    fn a_refusal_pauses_the_group_and_halves_the_rate_until_requests_are_accepted() {
         let start = Instant::now();
         let mut limiter = AdaptiveLimiter::new(Some(rule(10, 60, 3)));
-        limiter.leave(start);
-        limiter.leave(start);
+        limiter.record_send(start);
+        limiter.record_send(start);
         limiter.refused(start, None, start + seconds(1), 0.5);
         let gap = limiter.gap(start + seconds(1)).unwrap();
         // Another refusal from the same moment changes nothing.
@@ -270,7 +270,7 @@ mod tests {
         let mut taken = 0;
         while limiter.gap(now).is_some() {
             now = limiter.ready_at(now);
-            limiter.leave(now);
+            limiter.record_send(now);
             limiter.accepted(now);
             taken += 1;
             assert!(taken < 20, "it recovers");
@@ -279,12 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn refusals_in_a_row_make_the_pauses_longer_up_to_a_minute() {
+    fn refusals_in_a_row_lengthen_the_pauses_up_to_a_minute() {
         let start = Instant::now();
         let mut limiter = AdaptiveLimiter::new(None);
         let (mut now, mut waits) = (start, Vec::new());
         for _ in 0..9 {
-            limiter.leave(now);
+            limiter.record_send(now);
             limiter.refused(now, None, now, 0.5);
             waits.push(limiter.pause(now).unwrap());
             now = limiter.ready_at(now);
@@ -294,14 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_obeyed_by_all_and_capped() {
+    fn retry_after_holds_the_whole_group_and_is_capped() {
         let start = Instant::now();
         let mut limiter = AdaptiveLimiter::new(Some(rule(10, 60, 10)));
-        limiter.leave(start);
+        limiter.record_send(start);
         limiter.refused(start, Some(seconds(20)), start, 0.0);
         assert_eq!(limiter.pause(start), Some(seconds(20)));
         assert!(limiter.ready_at(start) >= start + seconds(20));
-        limiter.leave(start + seconds(21));
+        limiter.record_send(start + seconds(21));
         limiter.refused(start + seconds(21), Some(seconds(1_000_000_000)), start + seconds(21), 0.0);
         assert_eq!(limiter.pause(start + seconds(21)), Some(LONGEST));
     }
@@ -310,13 +310,13 @@ mod tests {
     fn a_learned_limit_is_forgotten_after_a_while() {
         let start = Instant::now();
         let mut limiter = AdaptiveLimiter::new(None);
-        limiter.leave(start);
+        limiter.record_send(start);
         limiter.refused(start, None, start, 0.5);
         assert!(limiter.gap(start + seconds(60)).is_some());
         assert_eq!(limiter.gap(start + seconds(700)), None);
         // The old refusal does not make the next pause longer either.
         let later = start + seconds(700);
-        limiter.leave(later);
+        limiter.record_send(later);
         limiter.refused(later, None, later, 0.5);
         assert_eq!(limiter.pause(later), Some(FIRST));
     }
@@ -336,17 +336,17 @@ mod tests {
             let mut left: Vec<Instant> = Vec::new();
             for (pause, answer) in arrivals {
                 now = limiter.ready_at(now + Duration::from_millis(pause));
-                limiter.leave(now);
+                limiter.record_send(now);
                 match answer {
                     0 => limiter.refused(now, None, now, 0.5),
                     1 => limiter.refused(now, Some(Duration::from_secs(3)), now, 0.5),
                     2 => {
-                        limiter.stayed(now);
+                        limiter.cancel_send(now);
                         continue;
                     }
                     3 => {
                         let later = now + Duration::from_millis(100);
-                        limiter.left_later(now, later);
+                        limiter.correct_send(now, later);
                         now = later;
                         limiter.accepted(now);
                     }
@@ -362,7 +362,7 @@ mod tests {
 
         /// The forecast for a position is exact if nothing else happens.
         #[test]
-        fn the_forecast_is_what_happens(count in 1_u32..20, window in 1_u64..60, place in 1_usize..60) {
+        fn the_forecast_equals_the_actual_wait(count in 1_u32..20, window in 1_u64..60, place in 1_usize..60) {
             let start = Instant::now();
             let mut limiter = AdaptiveLimiter::new(Some(rule(count, window, 3.min(count))));
             departures(&mut limiter, start, 4);

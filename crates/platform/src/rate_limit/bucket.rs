@@ -1,8 +1,9 @@
-//! The permits of a limit that several servers share, and the only arithmetic on them. The caller passes the time of the
-//! database in.
+//! The permits of a limit that several servers share, and all arithmetic on them. The caller passes in the time of the
+//! database.
 //!
-//! A server takes permits for a moment ([`life`]) and need not use them. Each counts from when it was taken until its moment
-//! and the window have passed, so no window ever holds more than the limit, whenever within its moment a permit is used.
+//! A server takes permits that expire soon ([`life`]), and may leave them unused. A permit counts from the moment when it
+//! was taken until its life and the window have passed. So no window ever holds more than the limit, whenever within its
+//! life a permit is used.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,17 +12,17 @@ use serde::{Deserialize, Serialize};
 
 use super::adaptive::{LONGEST, Rule};
 
-/// While few permits are taken, a server takes this part of the limit in advance. Of a small limit it takes none, because
-/// other servers would lack them.
+/// While few permits are taken, a server takes one in `MORE` of the limit in advance. It takes none of a small limit,
+/// because other servers would lack them.
 const MORE: u32 = 40;
 
 /// The permits of one group that all servers have taken lately. Times are Unix milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Bucket {
-    /// When permits were taken, and how many.
+    /// When permits were taken, and how many at that time.
     taken: VecDeque<(i64, u32)>,
-    /// When the next is due at an even spacing.
+    /// When the next permit is due at an even spacing.
     due: i64,
     last: i64,
     /// Nothing is sent before this time.
@@ -30,7 +31,7 @@ pub struct Bucket {
     gap: i64,
 }
 
-/// What a server asks for.
+/// A server's request for permits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demand {
     /// The group.
@@ -54,13 +55,13 @@ pub(super) struct Refusal {
     pub gap: Option<Duration>,
 }
 
-/// What a server gets.
+/// The permits that a server gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
-    /// Names the permits, for those that are given back.
+    /// Identifies the permits when they are given back.
     pub(super) at: i64,
     pub(super) count: u32,
-    /// When to ask again. Before then there is none.
+    /// How long until there may be another permit.
     pub(super) wait: Duration,
 }
 
@@ -78,7 +79,7 @@ impl Bucket {
     pub fn take(&mut self, demand: &Demand, now: i64) -> Grant {
         let rule = demand.rule;
         let kept = millis(rule.kept() + life(rule));
-        // Without fractions, the last of a window would come a millisecond early.
+        // Rounded up. With a rounded-down spacing, the last permit of a window would be due a millisecond early.
         let spacing =
             millis(rule.kept()).saturating_add(millis(life(rule))) / i64::from(rule.count.max(1)) + 1;
         let ahead = spacing * i64::from(rule.burst.saturating_sub(1));
@@ -97,11 +98,11 @@ impl Bucket {
         if now >= self.paused_until && self.gap > spacing {
             if now >= self.last.saturating_add(self.gap) {
                 count = demand.wanted.min(room).min(1);
-                // It shrinks while MiniMax accepts what is sent.
+                // The gap shrinks while MiniMax accepts requests.
                 self.gap -= if count > 0 { self.gap / 8 } else { 0 };
             }
         } else if now >= self.paused_until {
-            // Far from the limit, a server takes some in advance, so that it asks less often.
+            // Far from the limit, a server takes some permits in advance, so that it asks less often.
             let is_far = used.saturating_add(demand.wanted) <= rule.count / 2;
             let more = if is_far && demand.wanted > 0 { rule.count / MORE } else { 0 };
             let most = demand.wanted.saturating_add(more).min(room);
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_a_minute_are_ten_for_all_servers_together() {
+    fn a_limit_of_ten_a_minute_holds_for_all_servers_together() {
         let mut bucket = Bucket::default();
         let demand = demand(10, 60, 10, 4);
         let counts: Vec<_> = (0..5).map(|server| bucket.take(&demand, 1_000 + server).count).collect();
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_taken_again() {
+    fn a_permit_that_is_given_back_can_be_taken_again() {
         let mut bucket = Bucket::default();
         let first = bucket.take(&demand(10, 60, 10, 10), 1_000);
         assert_eq!(first.count, 10);
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn far_from_its_limit_a_server_takes_some_for_later() {
+    fn far_from_the_limit_a_server_takes_permits_in_advance() {
         let mut bucket = Bucket::default();
         assert_eq!(bucket.take(&demand(600, 60, 30, 1), 1_000).count, 16);
         assert_eq!(
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_one_server_slows_all_until_it_goes_well() {
+    fn a_refusal_of_one_server_slows_all_until_requests_are_accepted() {
         let mut bucket = Bucket::default();
         let refusal = Some(Refusal { pause: Duration::from_secs(3), gap: Some(Duration::from_secs(12)) });
         assert_eq!(bucket.take(&Demand { refusal, ..demand(10, 60, 3, 1) }, 101_000).count, 0);
@@ -214,7 +215,7 @@ mod tests {
     }
 
     proptest! {
-        /// For any servers, demands, delays of use and permits given back.
+        /// For any number of servers, and any demands, delays of use and returned permits.
         #[test]
         fn no_window_ever_holds_more_than_the_limit(
             count in 1_u32..30,

@@ -1,4 +1,4 @@
-//! The queues of one account, and what a request holds on its way through one: a ticket, then a permit and a slot.
+//! The queues of one account. In a queue, a request holds a ticket, and when it is sent, a permit and a slot.
 //!
 //! One mutex guards all queues and is never held across an await.
 
@@ -22,7 +22,7 @@ pub struct RateLimiter {
     pub(super) limits: RateLimits,
     queues: Mutex<Queues>,
     pub(super) asking: Arc<Notify>,
-    /// Counts the answers of the store that servers share.
+    /// Counts the answers of the shared store.
     pub(super) answered: watch::Sender<u64>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Queues {
     number: u64,
     /// Paid requests in flight.
     pub(super) buying: usize,
-    /// How many servers share the limits, as far as the store has said.
+    /// How many servers share the limits, by the store's last answer.
     pub(super) servers: usize,
     pub(super) by_group: BTreeMap<&'static str, Queue>,
 }
@@ -82,7 +82,7 @@ pub struct Permit {
     /// When the request is sent, or was sent.
     at: Instant,
     sent: bool,
-    /// The store's token for it, if servers share the limit.
+    /// The store's token for the request, if servers share the limit.
     token: Option<Token>,
 }
 
@@ -164,7 +164,7 @@ impl RateLimiter {
             token => token.flatten(),
         };
         queue.waiting.remove(&waiter.number);
-        queue.limiter.leave(now);
+        queue.limiter.record_send(now);
         queue.in_flight += 1;
         queue.wake();
         if !queue.free {
@@ -247,7 +247,7 @@ impl Ticket {
         self.view().position()
     }
 
-    /// The expected wait, also for a throttled request that has not rejoined its queue yet.
+    /// The expected wait, even for a throttled request that has not rejoined its queue yet.
     pub(crate) fn forecast(&self) -> Option<Duration> {
         let now = Instant::now();
         let mut queues = self.limiter.queues();
@@ -256,7 +256,7 @@ impl Ticket {
         queue.forecast(place, now)
     }
 
-    /// The group that it waits in.
+    /// The group of its queue.
     pub(crate) fn group(&self) -> &'static str {
         self.waiter.group
     }
@@ -292,7 +292,7 @@ impl Permit {
         let now = Instant::now();
         let mut queues = slot.limiter.queues();
         let queue = queues.queue(slot.group, slot.limiter.limits);
-        queue.limiter.left_later(self.at, now);
+        queue.limiter.correct_send(self.at, now);
         if let (Some(share), Some(token)) = (&mut queue.share, self.token.take()) {
             share.spend(token, now);
         }
@@ -314,7 +314,7 @@ impl Permit {
 }
 
 impl Slot {
-    /// The request is no longer in flight.
+    /// Records that the request is no longer in flight.
     fn answered(&self) {
         let mut queues = self.limiter.queues();
         if !queues.queue(self.group, self.limiter.limits).free {
@@ -336,7 +336,7 @@ impl Drop for Permit {
         if !self.sent {
             let mut queues = slot.limiter.queues();
             let queue = queues.queue(slot.group, slot.limiter.limits);
-            queue.limiter.stayed(self.at);
+            queue.limiter.cancel_send(self.at);
             if let (Some(share), Some(token)) = (&mut queue.share, self.token.take()) {
                 share.put_back(token);
             }

@@ -4,7 +4,8 @@
 //! whole group; it keeps its ticket and therefore its position ahead of later requests. Dropping a ticket leaves the
 //! queue. Dropping an unused permit does not count against the limit.
 //!
-//! The queues are in `limiter`, the arithmetic is in `adaptive`.
+//! The queues are in `limiter`, and the arithmetic is in `adaptive`. If several servers keep the limits together, `bucket`
+//! has the arithmetic in the store, and `share` and `shared` the part of this server.
 
 mod adaptive;
 mod bucket;
@@ -39,9 +40,9 @@ pub mod group {
     /// Music.
     pub const MUSIC: &str = "music";
     /// Polls of long speech tasks.
-    pub const LONG_SPEECH_LOOKS: &str = "looks at long speech";
+    pub const LONG_SPEECH_POLLS: &str = "looks at long speech";
     /// Polls of all other tasks.
-    pub const LOOKS: &str = "looks at tasks";
+    pub const POLLS: &str = "looks at tasks";
     /// Other free requests.
     pub const READS: &str = "reads";
     /// Other paid requests.

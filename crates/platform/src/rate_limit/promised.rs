@@ -18,22 +18,22 @@ impl RateLimiter {
     /// servers share the limit, this asks the store for permits.
     pub async fn announce(self: &Arc<Self>, group: &'static str) -> PromisedSlot {
         let mut promised = self.expect(group);
-        // The first answer may be to a question from before.
+        // The first answer may belong to an earlier question.
         for _ in 0..2 {
             if !self.lacks_permits(group) {
                 break;
             }
             self.asked_once().await;
             let queues = &mut *self.queues();
-            promised.why = queues.why_not(group, self, 0);
+            promised.why = queues.reason_to_wait(group, self, 0);
         }
         promised
     }
 
-    /// Announces a request before its record is written, and forecasts whether it will have to wait when it joins.
+    /// Like [`Self::announce`], without asking the store.
     pub(super) fn expect(self: &Arc<Self>, group: &'static str) -> PromisedSlot {
         let mut queues = self.queues();
-        let why = queues.why_not(group, self, 1);
+        let why = queues.reason_to_wait(group, self, 1);
         queues.queue(group, self.limits).expected += 1;
         drop(queues);
         PromisedSlot { limiter: Arc::clone(self), group, why }
@@ -53,7 +53,7 @@ impl RateLimiter {
 
 impl Queues {
     /// What a request will wait for if `more` others are expected too; `None` if it can be sent at once.
-    fn why_not(&mut self, group: &'static str, limiter: &RateLimiter, more: usize) -> Option<String> {
+    fn reason_to_wait(&mut self, group: &'static str, limiter: &RateLimiter, more: usize) -> Option<String> {
         let now = Instant::now();
         let crowded = self.buying >= OVERALL;
         let queue = self.queue(group, limiter.limits);
@@ -68,7 +68,7 @@ impl Queues {
 
 impl PromisedSlot {
     /// What the request will wait for; `None` if it can be sent at once.
-    pub fn why_not(&self) -> Option<&str> {
+    pub fn reason_to_wait(&self) -> Option<&str> {
         self.why.as_deref()
     }
 }

@@ -1,4 +1,4 @@
-//! The queue of one group: the waiting requests, the requests in flight, and what throttling has changed.
+//! The queue of one group: the waiting requests, the requests in flight, and the limits that throttling has lowered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use super::bucket::Demand;
 use super::share::Share;
 use crate::facts::Limit;
 
-/// The most requests of a group in flight at once where the table has no figure.
+/// The most requests of a group in flight at once, if the table has no figure.
 pub(super) const DEFAULT_IN_FLIGHT: usize = 10;
 
-/// The same where the table's limits are off. Not without a bound, because MiniMax may have limits all the same, and each
-/// refusal then slows the group down.
+/// The same if the table's limits are off. A bound is needed, because MiniMax may still have limits, and each refusal slows
+/// the group down.
 const UNLIMITED_IN_FLIGHT: usize = 20;
 
 /// How many waiters at the head are woken when the queue moves; they report their new position.
@@ -25,11 +25,12 @@ const WOKEN: usize = 20;
 /// Which limits are enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Enforce the table's limits. If false, only refusals slow requests down.
+    /// Enforce the table's limits. If false, requests wait only after refusals, and while twenty others of
+    /// their group are in flight.
     pub keep: bool,
     /// Use the limits of the China host.
     pub china: bool,
-    /// Other servers use the same account, and all keep its limits together.
+    /// Keep the limits together with the other servers of the same account.
     pub shared: bool,
 }
 
@@ -81,9 +82,9 @@ pub(super) struct Queue {
     /// [`Limit::tasks`].
     pub tasks: bool,
     pub free: bool,
-    /// What this server has of a limit that several keep together.
+    /// This server's permits of a limit that several servers keep together.
     pub share: Option<Share>,
-    /// How many servers keep it together.
+    /// How many servers keep that limit together.
     pub servers: usize,
 }
 
@@ -92,7 +93,7 @@ pub(super) struct Queue {
 pub struct QueuePosition {
     /// From 1.
     pub place: usize,
-    /// The expected wait, where it can be forecast.
+    /// The expected wait, if it can be forecast.
     pub wait: Option<Duration>,
     /// What the queue waits for, in words.
     pub why: String,
@@ -121,7 +122,7 @@ impl Queue {
         }
     }
 
-    /// MiniMax counts the tasks of all servers, so each starts its part of them.
+    /// The most requests in flight. MiniMax counts the tasks of all servers, so each server starts its part of them.
     pub fn most(&self) -> usize {
         let most = self.learned.unwrap_or(self.most);
         if self.tasks { (most / self.servers).max(1) } else { most }
@@ -174,7 +175,7 @@ impl Queue {
         }
     }
 
-    /// What to ask the store for. `None` if there is nothing to ask; then also when there may be.
+    /// What to ask the store for. The error means that there is nothing to ask now, and says when there may be.
     pub fn demand(
         &mut self,
         group: &'static str,
@@ -200,7 +201,7 @@ impl Queue {
     pub fn why(&self, now: Instant) -> String {
         let rule = self.limiter.rule();
         if let Some(rest) = self.limiter.pause(now) {
-            return format!("MiniMax has refused others; a pause of {} s is kept", seconds(rest));
+            return format!("MiniMax has refused others; the queue pauses for {} s", seconds(rest));
         }
         if self.in_flight >= self.most() {
             let who = if self.tasks || self.learned.is_some() { "MiniMax" } else { "this server" };
@@ -208,7 +209,7 @@ impl Queue {
             return format!("{who} allows {} {what} at a time", self.most());
         }
         match (self.limiter.gap(now), rule) {
-            (Some(gap), _) => format!("after a refusal one leaves every {} s", seconds(gap)),
+            (Some(gap), _) => format!("after a refusal one is sent every {} s", seconds(gap)),
             (None, Some(rule)) => format!("MiniMax allows {}", words(rule)),
             (None, None) => "other requests are under way".to_owned(),
         }

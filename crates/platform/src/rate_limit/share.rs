@@ -1,4 +1,4 @@
-//! What one server has of a limit that several keep together.
+//! One server's permits of a limit that several servers keep together.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::adaptive::{AdaptiveLimiter, Rule};
 use super::bucket::{Demand, Grant, Refusal, life};
 
-/// How soon a store that could not be asked is asked again.
+/// How long to wait after the store could not be asked.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// The right to send one request, from the store.
@@ -18,16 +18,16 @@ pub(super) struct Token {
     at: i64,
 }
 
-/// What a queue has of its group's limit.
+/// The tokens of one queue, and the news that the store does not have yet.
 #[derive(Debug, Default)]
 pub(super) struct Share {
     held: VecDeque<Token>,
-    /// There is none before this time.
+    /// The store has no token before this time.
     next: Option<Instant>,
     unused: Vec<(i64, u32)>,
     late: u32,
     refusal: Option<Refusal>,
-    /// The share of a free group while the store is away.
+    /// The limiter of a free group while the store cannot be asked.
     alone: Option<AdaptiveLimiter>,
 }
 
@@ -42,7 +42,7 @@ impl Share {
         self.held.push_front(token);
     }
 
-    /// The request was sent at `now`.
+    /// Records that the request was sent at `now`.
     pub fn spend(&mut self, token: Token, now: Instant) {
         self.late += u32::from(now > token.until);
     }
@@ -52,7 +52,7 @@ impl Share {
         self.held.len()
     }
 
-    /// How long until there may be one.
+    /// How long until there may be a token.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         self.next.and_then(|next| next.checked_duration_since(now)).filter(|_| self.held.is_empty())
     }
@@ -86,7 +86,7 @@ impl Share {
         self.refusal.is_some()
     }
 
-    /// Asks for so many tokens, and tells the store what it does not know yet.
+    /// A demand for `wanted` tokens, with the news that the store does not have yet.
     pub fn demand(&mut self, group: &'static str, rule: Rule, wanted: u32, free: bool) -> Demand {
         Demand {
             group,
@@ -99,9 +99,10 @@ impl Share {
         }
     }
 
-    /// The store could not be asked. What costs money waits for it; of what is free, one of `servers` sends its part.
+    /// Called when the store could not be asked. Paid requests wait for it. Free requests are sent within this server's part
+    /// of the limit, one of `servers`.
     pub fn without_store(&mut self, demand: Demand, servers: usize, now: Instant) {
-        // These are told to the store when it is back.
+        // The store gets these when it can be asked again.
         self.unused.extend(demand.unused);
         self.late = self.late.saturating_add(demand.late);
         self.refusal = self.refusal.or(demand.refusal);
@@ -115,13 +116,13 @@ impl Share {
             if alone.ready_at(now) > now {
                 break;
             }
-            alone.leave(now);
+            alone.record_send(now);
             self.held.push_back(token);
         }
     }
 }
 
-/// One of so many equal parts of a limit.
+/// A limit divided by the number of servers.
 fn part(rule: Rule, servers: usize) -> Rule {
     let servers = u32::try_from(servers).unwrap_or(u32::MAX);
     match rule.count / servers {

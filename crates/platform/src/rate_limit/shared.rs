@@ -1,7 +1,7 @@
-//! A limit that several servers keep together. The permits come from a store that they share, see [`Bucket`](super::Bucket):
-//! a loop outside asks it for what [`RateLimiter::demands`] says, and reports what it got.
+//! A limit that several servers keep together. The permits come from their shared store, see [`Bucket`](super::Bucket): a
+//! loop outside this module asks it for the [`RateLimiter::demands`], and reports its grants.
 //!
-//! While the store cannot be asked, nothing that costs money is sent, and each server sends its share of what is free.
+//! While the store cannot be asked, no paid requests are sent, and each server sends its part of the free requests.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ impl RateLimiter {
         self.limits.shared
     }
 
-    /// Signals that a demand may have arisen, or that the limiter is gone.
+    /// Signals that there may be a demand, or that the limiter is gone.
     pub fn asking(&self) -> Arc<Notify> {
         Arc::clone(&self.asking)
     }
 
-    /// What to ask the store for. Without a demand, when there may be one.
+    /// What to ask the store for. The error means that there is no demand now, and says when there may be one.
     pub fn demands(&self) -> Result<Vec<Demand>, Option<Instant>> {
         let now = Instant::now();
         let mut queues = self.queues();
@@ -38,7 +38,7 @@ impl RateLimiter {
         if demands.is_empty() { Err(next) } else { Ok(demands) }
     }
 
-    /// Hands out what the store gave for each of the demands that it was asked for at `asked`. So many servers share it.
+    /// Distributes the store's grants for the demands, which it was asked for at `asked`. `servers` share the limits.
     pub fn grant(&self, demands: &[Demand], grants: &[Grant], servers: usize, asked: Instant) {
         let mut queues = self.queues();
         queues.servers = servers.max(1);
@@ -55,7 +55,7 @@ impl RateLimiter {
         self.answered.send_modify(|answers| *answers += 1);
     }
 
-    /// The store cannot be asked. What costs money waits for it.
+    /// Called when the store cannot be asked. Paid requests wait for it.
     pub fn without_store(&self, demands: Vec<Demand>) {
         let now = Instant::now();
         let mut queues = self.queues();
@@ -70,7 +70,7 @@ impl RateLimiter {
         self.answered.send_modify(|answers| *answers += 1);
     }
 
-    /// Waits until the store has been asked once more, or for a moment.
+    /// Waits until the store has been asked once more, for at most [`AGAIN`].
     pub(super) async fn asked_once(&self) {
         let mut answered = self.answered.subscribe();
         answered.mark_unchanged();

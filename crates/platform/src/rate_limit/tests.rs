@@ -26,7 +26,7 @@ async fn send(ticket: &mut Ticket) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_came_first_leave_first_and_none_too_many() {
+async fn requests_are_sent_in_their_order_and_within_the_limit() {
     let limiter = limiter();
     let start = Instant::now();
     let left = Arc::new(StdMutex::new(Vec::new()));
@@ -51,14 +51,14 @@ async fn those_who_came_first_leave_first_and_none_too_many() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_request_keeps_its_place_before_newcomers() {
+async fn a_throttled_request_keeps_its_place_before_later_ones() {
     let limiter = limiter();
     let mut first = limiter.join(group::IMAGE);
     let mut permit = first.acquire().await;
     permit.start();
     let mut second = limiter.join(group::IMAGE);
     drop(permit.on_response(refused(1002, None)));
-    assert!(second.try_acquire().is_none(), "the whole line waits");
+    assert!(second.try_acquire().is_none(), "the whole queue waits");
     // The throttled request comes back and is ahead of the second one again.
     assert!(first.try_acquire().is_none());
     assert_eq!(first.position().unwrap().place, 1);
@@ -69,7 +69,7 @@ async fn a_refused_request_keeps_its_place_before_newcomers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_holds_the_group_and_no_other() {
+async fn retry_after_holds_its_group_and_no_other() {
     let limiter = limiter();
     let mut first = limiter.join(group::IMAGE);
     let mut permit = first.acquire().await;
@@ -86,7 +86,7 @@ async fn retry_after_holds_the_group_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_leaves_the_queue_makes_room() {
+async fn a_request_that_leaves_the_queue_moves_the_others_forward() {
     let limiter = limiter();
     let mut tickets: Vec<_> = (0..5).map(|_| limiter.join(group::VIDEO_V1)).collect();
     for ticket in &mut tickets[..3] {
@@ -113,7 +113,7 @@ async fn an_unused_permit_does_not_count_against_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn too_many_connections_mean_fewer_at_once() {
+async fn a_refusal_for_too_many_connections_lowers_the_number_in_flight() {
     let limiter = limiter();
     let mut permits = Vec::new();
     let mut tickets: Vec<_> = (0..8).map(|_| limiter.join(group::MUSIC)).collect();
@@ -140,11 +140,11 @@ async fn too_many_connections_mean_fewer_at_once() {
     let many: Vec<_> =
         (0..8).map(|_| limiter.join(group::MUSIC)).map(|mut ticket| ticket.try_acquire()).collect();
     let at_once = many.iter().flatten().count();
-    assert!(at_once > 4, "{at_once} at once: what was learned loosens");
+    assert!(at_once > 4, "{at_once} at once: the learned limit rises again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn tasks_count_until_they_end_where_minimax_counts_tasks() {
+async fn if_minimax_counts_tasks_a_task_counts_until_it_ends() {
     let limiter = limiter();
     let mut places = Vec::new();
     for _ in 0..30 {
@@ -158,11 +158,11 @@ async fn tasks_count_until_they_end_where_minimax_counts_tasks() {
     assert!(next.position().unwrap().words().contains("30 tasks at a time"));
     places.pop();
     timeout(Duration::from_secs(1), next.acquire()).await.expect("one has ended");
-    assert!(limiter.occupy(group::IMAGE).is_none(), "images are no tasks");
+    assert!(limiter.occupy(group::IMAGE).is_none(), "images are not tasks");
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_buy_are_bounded_over_all_and_looks_are_not_held_by_them() {
+async fn paid_requests_have_an_overall_bound_that_does_not_delay_polls() {
     let limiter = RateLimiter::new(RateLimits { keep: false, ..RateLimits::default() });
     let groups = ["a", "b", "c", "d", "e", "f"];
     let mut permits = Vec::new();
@@ -174,14 +174,14 @@ async fn requests_that_buy_are_bounded_over_all_and_looks_are_not_held_by_them()
     assert_eq!(permits.len(), OVERALL);
     let mut waits = limiter.join("f");
     assert!(waits.try_acquire().is_none());
-    assert!(limiter.join(group::LOOKS).try_acquire().is_some(), "a look goes on");
+    assert!(limiter.join(group::POLLS).try_acquire().is_some(), "polls continue");
     drop(permits.remove(0));
     timeout(Duration::from_secs(1), waits.acquire()).await.expect("there is room again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_without_history_finds_the_limit_with_few_refusals() {
-    // MiniMax allows ten a minute, but the limits of our table are off.
+async fn an_unlimited_queue_learns_the_limit_with_few_refusals() {
+    // MiniMax allows ten a minute, but the limits of the table are off.
     let limiter = RateLimiter::new(RateLimits { keep: false, ..RateLimits::default() });
     let taken: Arc<StdMutex<Vec<Instant>>> = Arc::default();
     let refusals = Arc::new(StdMutex::new(0));
@@ -224,7 +224,7 @@ async fn a_day_of_requests_leaves_nothing_behind() {
     let limiter = limiter();
     let start = Instant::now();
     let tracker = TaskTracker::new();
-    let groups = [group::IMAGE, group::VIDEO_V2, group::LOOKS, group::LONG_SPEECH_LOOKS, "text M3"];
+    let groups = [group::IMAGE, group::VIDEO_V2, group::POLLS, group::LONG_SPEECH_POLLS, "text M3"];
     let mut number = 0_u64;
     while start.elapsed() < Duration::from_secs(86_400) {
         for name in groups {
@@ -258,11 +258,11 @@ async fn a_day_of_requests_leaves_nothing_behind() {
     let queues = limiter.queues();
     assert_eq!((queues.buying, queues.by_group.len()), (0, groups.len()));
     drop(queues);
-    assert_eq!(Arc::strong_count(&limiter), 1, "no ticket, turn or place is kept");
+    assert_eq!(Arc::strong_count(&limiter), 1, "no ticket, permit or slot is left");
 }
 
 #[test]
-fn places_are_counted_as_people_count() {
+fn positions_are_written_as_ordinals() {
     let words = |place| QueuePosition { place, wait: None, why: "x".into() }.words();
     for (place, said) in
         [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (21, "21st"), (112, "112th")]
@@ -275,18 +275,18 @@ fn places_are_counted_as_people_count() {
 async fn a_request_whose_record_is_still_written_does_not_delay_others() {
     let limiter = RateLimiter::new(RateLimits::default());
     let first = limiter.expect(group::IMAGE);
-    assert_eq!(first.why_not(), None);
+    assert_eq!(first.reason_to_wait(), None);
     // Others join and take every permit, so that none is left for the one that was first.
     let permits: Vec<_> = (0..20).map_while(|_| limiter.join(group::IMAGE).try_acquire()).collect();
     assert!(!permits.is_empty());
     let late = limiter.expect(group::IMAGE);
-    assert!(late.why_not().is_some());
+    assert!(late.reason_to_wait().is_some());
     assert!(limiter.join(group::IMAGE).try_acquire().is_none());
     drop((first, late, permits));
     assert_eq!(limiter.counts(), (0, 0));
-    // The number told that they can be sent at once equals the number that can.
+    // As many are promised to be sent at once as can be.
     let expected: Vec<_> = (0..20).map(|_| limiter.expect(group::IMAGE)).collect();
-    let soon = expected.iter().filter(|expected| expected.why_not().is_none()).count();
+    let soon = expected.iter().filter(|expected| expected.reason_to_wait().is_none()).count();
     let permits: Vec<_> = (0..20).map_while(|_| limiter.join(group::IMAGE).try_acquire()).collect();
     assert_eq!(soon, permits.len());
 }

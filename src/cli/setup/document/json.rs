@@ -20,7 +20,7 @@ fn parse(text: &str) -> Result<CstRootNode, Unusable> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    // The parser lets a string go on in the next line.
+    // The parser lets a string continue on the next line.
     if let Some(end) = string_without_end(text) {
         let (line, column) = position(text, end);
         return Err(Unusable::Damaged { line, column, message: say::string_without_end() });
@@ -61,7 +61,7 @@ fn string_without_end(text: &str) -> Option<usize> {
     None
 }
 
-/// The properties with this name. A name that is there twice is legal in JSON, and the last one counts.
+/// The properties with this name. Duplicate names are legal in JSON, and the last one counts.
 fn properties(object: &CstObject, name: &str) -> Vec<CstObjectProp> {
     let mut all = object.properties();
     all.retain(|property| property.decoded_name().as_deref() == Some(name));
@@ -148,7 +148,7 @@ pub(super) fn set(
     Ok(text)
 }
 
-/// Changes only the fields that differ, so that comments beside the others stay.
+/// Changes only the fields that differ, so that comments next to the others stay.
 fn update(object: &CstObject, wanted: &Map<String, Value>) {
     for property in object.properties() {
         if property.decoded_name().is_some_and(|name| !wanted.contains_key(&name)) {

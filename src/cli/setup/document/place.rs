@@ -1,16 +1,16 @@
-//! Where an entry is in a document, and why a document cannot be edited.
+//! The place of an entry in a document, and the reasons why a document cannot be edited.
 
 use serde_json::Value;
 
 use crate::cli::texts::setup as say;
 
-/// Why a file is left as it is, as the end of a sentence that begins with its path.
+/// Why a file is not changed, as the end of a sentence that begins with its path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::cli) enum Unusable {
     /// It cannot be parsed.
     #[error("{}", say::damaged(line, column, message))]
     Damaged { line: usize, column: usize, message: String },
-    /// It is well-formed, and has something else where the servers belong.
+    /// It is well-formed, but has something else in the place of the servers.
     #[error("{0}")]
     Unexpected(String),
 }

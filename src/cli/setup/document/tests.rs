@@ -13,7 +13,7 @@ fn set_json(text: &str) -> String {
     set(Format::Json, text, JSON, &entry(), None).unwrap()
 }
 
-/// Asserts that an edit only inserts: every byte of the old text is there, in order, around one new piece.
+/// Asserts that an edit only inserts: the new text is the old one with one inserted piece.
 fn only_inserts(before: &str, after: &str) {
     let start = before.bytes().zip(after.bytes()).take_while(|(a, b)| a == b).count();
     assert!(after.ends_with(&before[start..]), "{before:?} became {after:?}");
@@ -177,7 +177,7 @@ fn something_else_in_the_place_of_the_servers_is_refused() {
 }
 
 #[test]
-fn an_input_is_added_once_and_goes_with_the_entry() {
+fn an_input_is_added_once_and_removed_with_the_entry() {
     let place = Place { servers: "servers", name: "minimax" };
     let input = json!({ "id": "key", "type": "promptString" });
     let text = "{\n  \"inputs\": [\n    { \"id\": \"other\" }\n  ]\n}\n";

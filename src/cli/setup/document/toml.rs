@@ -54,7 +54,7 @@ pub(super) fn set(text: &str, place: Place<'_>, value: &Value) -> Result<String,
     Ok(document.to_string())
 }
 
-/// Changes only the fields that differ, so that comments beside the others stay.
+/// Changes only the fields that differ, so that comments next to the others stay.
 fn update(table: &mut dyn TableLike, wanted: &Map<String, Value>) {
     let old: Vec<_> = table.iter().map(|(name, _)| name.to_owned()).collect();
     for name in old.iter().filter(|name| !wanted.contains_key(*name)) {

@@ -14,14 +14,14 @@ use crate::cli::texts::setup as say;
 fn parse(text: &str) -> Result<Document, Unusable> {
     let document = Document::from_str(text).map_err(|error| {
         if let YamlError::Parse { message, line, column } = error {
-            // The message may go on with a suggestion.
+            // A suggestion may follow the message.
             let message = message.split(". ").next().unwrap_or_default().to_owned();
             return Unusable::Damaged { line: line.unwrap_or(1), column: column.unwrap_or(1), message };
         }
         let (line, column) = second_document(text);
         Unusable::Damaged { line, column, message: say::more_than_a_document() }
     })?;
-    // The parser repairs what a client's parser refuses, such as a tab before a name or a name that is there twice.
+    // The parser repairs mistakes that a client's parser refuses, such as a tab before a name or a duplicate name.
     let mistakes = Validator::new().validate(&document);
     // Clients allow a closing bracket at the start of a line, which the standard does not.
     let is_refused = |mistake: &Violation| {
@@ -48,12 +48,12 @@ fn second_document(text: &str) -> (usize, usize) {
     (text.lines().enumerate().find(is_mark).map_or(0, |(at, _)| at) + 1, 1)
 }
 
-/// True if there is nothing but comments and blank lines.
+/// True if the text has only comments and blank lines.
 fn is_blank(text: &str) -> bool {
     text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
 }
 
-/// The mapping that holds the servers; `None` if there is none yet.
+/// The mapping with the servers; `None` if there is none yet.
 fn servers_of(document: &Document, servers: &str) -> Result<Option<Mapping>, Unusable> {
     let top = document.as_mapping().ok_or_else(|| Unusable::Unexpected(say::not_one_object()))?;
     match top.get(servers) {
@@ -104,7 +104,7 @@ pub(super) fn set(text: &str, place: Place<'_>, value: &Value) -> Result<String,
     Ok(document.to_string())
 }
 
-/// Changes only the fields that differ, so that comments beside the others stay.
+/// Changes only the fields that differ, so that comments next to the others stay.
 fn update(entry: &Mapping, wanted: &Map<String, Value>) {
     for (name, _) in fields_of(entry).iter().filter(|(name, _)| !wanted.contains_key(name)) {
         entry.remove(name.as_str());
@@ -167,7 +167,7 @@ fn value_of(node: &YamlNode) -> Value {
         YamlNode::Scalar(scalar) => value_of_scalar(&ScalarValue::from_scalar(scalar)),
         YamlNode::Mapping(mapping) => Value::Object(fields_of(mapping).into_iter().collect()),
         YamlNode::Sequence(list) => list.values().map(|value| value_of(&value)).collect(),
-        // An alias or a tag: compared as it is written.
+        // An alias or a tag is compared by its text.
         other => json!(other.to_string().trim()),
     }
 }

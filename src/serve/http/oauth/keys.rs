@@ -179,9 +179,8 @@ impl Keys {
             .map_err(|_| "does not name an `issuer` and a `jwks_uri`".to_owned())?;
         // Do not accept another issuer's keys (RFC 8414 > Authorization Server Metadata Validation).
         if said.issuer != self.issuer {
-            return Err(
-                "names another issuer than MINIMAX_MCP_OAUTH_ISSUER; the two must be identical".to_owned()
-            );
+            return Err("names a different issuer than MINIMAX_MCP_OAUTH_ISSUER; the two must be identical"
+                .to_owned());
         }
         Ok(said.jwks_uri)
     }
@@ -249,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_are_looked_for_before_and_behind_the_issuer_s_path() {
+    fn metadata_are_looked_for_before_and_after_the_issuer_s_path() {
         assert_eq!(
             metadata_of("https://login.example.com/"),
             [
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_set_only_keys_that_sign_are_read_and_a_strange_one_hides_no_other() {
+    fn only_signing_keys_of_a_set_are_read_and_an_unknown_kind_is_skipped() {
         let body = r#"{"keys": [
             {"kty": "oct", "k": "c2VjcmV0", "kid": "secret"},
             {"kty": "new", "kid": "strange"}, 7,

@@ -68,7 +68,7 @@ struct Claims {
     scope: Option<Words>,
     /// Some providers' name for `scope`.
     scp: Option<Words>,
-    /// A proof of possession that the sender would have to give.
+    /// A key or certificate whose possession the sender would have to prove.
     cnf: Option<Value>,
 }
 
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_has_ended_by_the_later_clock_however_its_end_is_written() {
+    fn a_token_expires_by_the_later_clock_in_every_notation_of_its_expiry() {
         let at = 1_800_000_000_000;
         for (exp, ended) in [
             (json!(1_800_000_100), false),

@@ -25,7 +25,7 @@ fn a_short_word_is_not_the_beginning_of_another() {
 }
 
 #[test]
-fn a_search_for_women_or_men_finds_voices_whose_name_alone_tells() {
+fn a_search_for_women_or_men_finds_voices_by_their_names_too() {
     let gender = |id: &String| voices().get(id).unwrap().gender;
     let women = found(Some("de"), "female");
     assert!(women.contains(&"German_SweetLady".to_owned()), "{women:?}");

@@ -9,7 +9,7 @@ fn usd(text: &str) -> Money {
 }
 
 #[test]
-fn prices_are_written_as_people_write_them() {
+fn prices_are_written_the_way_people_write_them() {
     for (amount, words) in [
         ("0", "free"),
         ("0.0000018", "<$0.0001"),

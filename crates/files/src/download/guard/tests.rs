@@ -12,7 +12,7 @@ fn a_redirect_never_leaves_https() {
 }
 
 #[test]
-fn plain_http_to_a_public_host_is_for_results_alone() {
+fn plain_http_to_a_public_host_is_allowed_only_for_results() {
     let results = Guard { public_http: true, ..Guard::default() };
     assert!(results.check("http://example.com/a.jpg").is_ok());
     assert!(Guard::default().check("http://example.com/a.jpg").is_err());
@@ -31,7 +31,7 @@ fn names_of_this_machine_lead_to_this_machine_only() {
 }
 
 #[test]
-fn results_may_come_from_the_api_s_own_origin_and_from_nothing_beside_it() {
+fn results_may_come_from_the_origin_of_the_api_but_not_from_its_other_ports() {
     for (api, allowed, refused) in [
         (
             "http://127.0.0.1:4000",
@@ -190,7 +190,7 @@ async fn a_proxy_s_name_alone_may_lead_into_the_network() {
 
 /// Here loopback plays the public internet: it is allowed, and everything else is refused.
 #[tokio::test]
-async fn a_name_that_answers_differently_the_second_time_gains_nothing() {
+async fn a_name_that_resolves_differently_the_second_time_gains_nothing() {
     use std::io::{Read as _, Write as _};
 
     let _ = rustls::crypto::ring::default_provider().install_default();

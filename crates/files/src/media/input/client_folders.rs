@@ -5,19 +5,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use url::Url;
 
-/// Further folders are ignored. No client has so many open.
+/// The largest number of folders that count. No client has so many open.
 const MOST: usize = 1000;
 
-/// Further URIs are not read. Most of them may name folders that do not count.
+/// The largest number of URIs that are read. It is higher, because many of them may name folders that do not count.
 const MOST_NAMED: usize = 10_000;
 
-/// Folders of programs in the home directory, beside those that start with a dot.
+/// Folders in the home directory where programs keep private data. Others start with a dot.
 const OF_PROGRAMS: [&str; 2] = ["Library", "AppData"];
 
-/// So many folders that do not count are remembered with their reason.
+/// How many of the ignored folders are remembered with their reasons.
 const MOST_IGNORED: usize = 3;
 
-/// The most of a path or URI that an error shows, in characters.
+/// How much of a path or URI an error shows, in characters.
 const LONGEST_SHOWN: usize = 256;
 
 /// The folders that the client has open. Clones share them.
@@ -48,9 +48,9 @@ impl ClientFolders {
 
     /// Replaces the folders by those that the `file://` URIs name. Blocking.
     ///
-    /// Takes a folder only if it exists and can be a project. Not taken are: a file system's root, the home directory
-    /// and folders around it, the folders of programs in it (`~/.config`, `~/Library`), and folders inside of `own`,
-    /// the server's files. They hold keys and settings that a person does not mean to open with a project.
+    /// A folder counts only if it exists and can be a project. Ignored are a file system's root, the home directory and
+    /// its parents, the folders of programs in it (`~/.config`, `~/Library`), and folders in `own`, the server's files.
+    /// They hold keys and settings that a person does not mean to share by opening a project.
     pub(crate) fn replace(&self, uris: &[String], home: Option<&Path>, own: &[PathBuf]) {
         let home = home.map(real_or_same);
         let own: Vec<_> = own.iter().map(|own| real_or_same(own)).collect();
@@ -87,7 +87,7 @@ fn shown(text: &str) -> String {
 /// The folder that a URI names, or why it does not count.
 fn project_of(uri: &str, home: Option<&Path>, own: &[PathBuf]) -> Result<PathBuf, String> {
     let Some(path) = folder_of(uri) else {
-        return Err(format!("{} is no file:// URI of a folder of this machine", shown(uri)));
+        return Err(format!("{} is not a file:// URI of a folder on this machine", shown(uri)));
     };
     let shown = shown(&path.to_string_lossy());
     let dir = dunce::canonicalize(&path).map_err(|_| format!("{shown} does not exist"))?;
@@ -116,11 +116,11 @@ fn not_a_project(dir: &Path, home: Option<&Path>) -> Option<&'static str> {
     let first = first.as_os_str().to_string_lossy();
     let of_programs =
         first.starts_with('.') || OF_PROGRAMS.iter().any(|name| first.eq_ignore_ascii_case(name));
-    of_programs.then_some("is in a folder of programs in the home folder")
+    of_programs.then_some("is in a folder of the home folder where programs keep private data")
 }
 
-/// The absolute path in a `file://` URI. Some clients do not encode `#` and `?`, which paths may contain and the URI of
-/// a folder has no other use for.
+/// The absolute path in a `file://` URI. Some clients do not encode `#` and `?` in paths. Both count as part of the path,
+/// because the URI of a folder has no query or fragment.
 fn folder_of(uri: &str) -> Option<PathBuf> {
     let encoded = uri.trim().replace('#', "%23").replace('?', "%3F");
     let url = Url::parse(&encoded).ok().filter(|url| url.scheme() == "file")?;

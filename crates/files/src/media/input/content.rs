@@ -16,7 +16,7 @@ use crate::media::probe::sniff::{self, Found, HEAD, Kind};
 use crate::media::secret_scan::{self, Finding};
 use crate::media::units::grouped;
 
-/// No endpoint needs a larger image, and decoding one could exhaust a server's memory.
+/// The most pixels of an image. No endpoint needs more, and decoding a larger image could exhaust a server's memory.
 const PIXELS_MAX: u64 = 250_000_000;
 
 /// The bytes of an input with the facts about them.
@@ -66,7 +66,7 @@ impl Blob {
     }
 }
 
-/// The limits of an endpoint for an input. What is `None` is not checked.
+/// The limits of an endpoint for an input. `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// The accepted MIME types, as [`sniff::sniff`] names them (`image/jpeg`, `audio/wav`, `text/plain`).
@@ -182,7 +182,7 @@ pub async fn check(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
     checking.unwrap_or(Err(InputProblem::Damaged))
 }
 
-/// Like [`check`], but blocking. Several megabytes take long.
+/// Like [`check`], but blocking. Checking several megabytes takes long.
 pub fn check_now(blob: &Blob, limits: &Limits) -> Result<(), InputProblem> {
     limits.check_size(blob.bytes.len() as u64)?;
     let Blob { width, height, duration_ms, .. } = *blob;
@@ -246,7 +246,8 @@ impl Opened {
     }
 }
 
-/// Like [`load`], for inputs that are sent in pieces. Reads only the head, and searches for secrets.
+/// Like [`load`], for inputs that are sent in pieces. Keeps the file open instead of reading it into memory, and searches
+/// it for secrets.
 pub async fn open_input(path: &Path, roots: &Roots, limits: &Limits) -> Result<Opened, InputProblem> {
     let (given, path, roots, limits) = (path.to_owned(), path.to_owned(), roots.clone(), *limits);
     let opening = tokio::task::spawn_blocking(move || {
@@ -284,8 +285,8 @@ fn judge(path: &Path, roots: &Roots, limits: &Limits) -> Result<(File, u64, Foun
     Ok((file, size, found, facts))
 }
 
-/// Refuses a file that contains a secret, and an archive with other files than texts. Leaves the position of the file
-/// undefined.
+/// Refuses a file that contains a secret, and an archive that contains anything but texts. Leaves the position of the
+/// file undefined.
 pub(crate) fn check_secrets(
     file: &mut File,
     found: &Found,
@@ -321,7 +322,7 @@ fn check_texts(whole: &[u8], found: &Found) -> Result<Option<Finding>, InputProb
     match found.mime {
         "application/zip" => secret_scan::archive_of_texts(whole).map_err(|found| InputProblem::Type {
             found,
-            allowed: "a ZIP file of .txt files or of .json files alone".to_owned(),
+            allowed: "a ZIP file with only .txt files or only .json files".to_owned(),
         }),
         _ if found.is_text() => Ok(secret_scan::text(whole)),
         _ => Ok(None),

@@ -131,7 +131,7 @@ pub enum InputProblem {
 }
 
 impl InputProblem {
-    /// True if the message contains a path of this machine.
+    /// True if the message contains a path on this machine.
     pub fn names_a_path(&self) -> bool {
         matches!(
             self,

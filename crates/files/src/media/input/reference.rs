@@ -35,7 +35,7 @@ pub enum Reference {
 
 /// Parses a media input. `home` replaces `~`.
 ///
-/// Only looks at the text. Decodes a data URI of at most [`DATA_URI_MAX`] bytes.
+/// Reads only the text, neither the disk nor the network. Decodes a data URI of at most [`DATA_URI_MAX`] bytes.
 pub fn parse(text: &str, home: Option<&Path>) -> Result<Reference, InputProblem> {
     let text = unquoted(text.trim());
     if text.is_empty() {
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// Addresses of files, and strings that nearly are.
+    /// Addresses of files, and strings that look similar.
     fn near_address() -> impl Strategy<Value = String> {
         let scheme = prop::sample::select(vec![
             "mm_file:", "MM_FILE:", "mm_FILE:", "", "mm_file", "file:", "mm-file:",
@@ -205,7 +205,7 @@ mod tests {
 
         /// Whatever a caller writes, only the checked number is sent, and in one form.
         #[test]
-        fn a_file_s_address_is_read_as_one_number_or_not_at_all(text in near_address()) {
+        fn the_address_of_a_file_is_read_as_one_number_or_not_at_all(text in near_address()) {
             if let Ok(Reference::Uploaded(id)) = parse(&text, None) {
                 let plain = text.trim().get("mm_file://".len()..).unwrap_or_default();
                 prop_assert!(plain.bytes().all(|byte| byte.is_ascii_digit()), "{text:?}");

@@ -16,9 +16,8 @@ const USUAL: [&str; 7] = ["Desktop", "Documents", "Downloads", "Pictures", "Musi
 
 /// The allowed folders. Nothing outside them is read or written.
 ///
-/// Symbolic links are resolved before each comparison. A folder that is created later counts from then on; one that
-/// does not exist does not count, except for the media folders of the home directory, which are made when something is
-/// written to them.
+/// Symbolic links are resolved before each comparison. A folder counts as soon as it exists. The media folders of the home
+/// directory count before that, and are created when something is written to them.
 ///
 /// Hidden files and folders below an allowed folder (`.ssh`, `.config`, `.env`, and `Library` and `AppData` in the
 /// home directory) are not allowed either, unless the allowed folder is the hidden one or lies inside it. An owner
@@ -72,8 +71,8 @@ impl Roots {
         self
     }
 
-    /// Notes the folder in which the server was started. It is the project folder if it is allowed. A file system's
-    /// root is no project, nor is the home directory unless the settings allow it: desktop programs start their servers
+    /// Records the folder in which the server was started. It is the project folder if it is allowed. A file system's root
+    /// is not a project, and the home directory is one only if the settings allow it: desktop programs start their servers
     /// there.
     #[must_use]
     pub fn started_in(mut self, folder: Option<&Path>) -> Self {
@@ -116,9 +115,9 @@ impl Roots {
         let ignored = self.client.ignored();
         let client = match ignored.as_slice() {
             [] => "the client named none".to_owned(),
-            ignored => format!("what the client named does not count ({})", ignored.join("; ")),
+            ignored => format!("the folders that the client named are ignored ({})", ignored.join("; ")),
         };
-        // No line of configuration is suggested that would open a hidden folder.
+        // Suggest no line of configuration that would open a hidden folder.
         let plain = |part| match part {
             Component::Normal(name) => !name.to_string_lossy().starts_with('.'),
             part => part == Component::CurDir,
@@ -137,7 +136,7 @@ impl Roots {
                 let whole = meant(start);
                 let line = whole.as_deref().and_then(|path| self.setting_for(path, false));
                 (
-                    format!("it started the server in {}, {why}, which is no project", start.display()),
+                    format!("it started the server in {}, {why}, which is not a project", start.display()),
                     whole,
                     line,
                 )
@@ -188,7 +187,7 @@ impl Roots {
         Some(format!("\"MINIMAX_ALLOWED_DIRS\": {value}"))
     }
 
-    /// True if callers could write to a path if it were not excluded as the server's own. Blocking.
+    /// True if a path is in an allowed folder, so that only [`Self::without`] keeps callers from writing to it. Blocking.
     pub fn surround(&self, path: &Path) -> bool {
         let all = Self { own: Vec::new(), ..self.clone() };
         resolve(path).is_ok_and(|real| all.contains(&real))

@@ -39,7 +39,7 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// Takes the content of an input of `bytes` bytes.
+    /// Wraps the content of an input of `bytes` bytes.
     pub async fn of(content: Content, bytes: u64) -> Self {
         Self(match content {
             Content::Memory(bytes) => Held::Memory(bytes),
@@ -47,12 +47,12 @@ impl Source {
         })
     }
 
-    /// Takes an open file of `bytes` bytes.
+    /// Wraps an open file of `bytes` bytes.
     pub(crate) fn opened(file: File, bytes: u64) -> Self {
         Self(Held::Disk { file: Arc::new(file), bytes })
     }
 
-    /// Takes an object of the bucket.
+    /// Wraps an object in the bucket.
     pub fn stored(file: StoredFile) -> Self {
         Self(Held::Stored(file))
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_is_read_from_its_start_each_time_also_beside_a_reading_that_was_left() {
+    async fn each_stream_starts_at_the_beginning_even_while_an_unfinished_one_is_open() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let content: Vec<u8> = (0..=250_u8).cycle().take(3 * PIECE + 17).collect();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_became_shorter_is_an_error_and_not_a_short_recording() {
+    async fn a_file_that_became_shorter_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         std::fs::write(&path, b"12345").unwrap();

@@ -1,8 +1,8 @@
 //! Files that HTTP callers upload, until they expire.
 //!
 //! The files lie in `{root}/{owner}/{id}/{name}`. The folder of the owner separates callers. The id contains the
-//! expiry, so nothing else is recorded: every server on the same folder knows every file, and the next sweep removes
-//! what a crash has left.
+//! expiry, so nothing else is recorded: every server that uses the folder knows every file, and the next sweep removes the
+//! remains of a crash.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use crate::media::units::{count, size};
 /// The free disk space to keep for the store, in bytes.
 const MARGIN: u64 = 64 * 1024 * 1024;
 
-/// An upload without a write for this long is abandoned.
+/// After this long without a write, an upload is abandoned.
 const LEFTOVER: Duration = Duration::from_mins(10);
 
 /// Locked while the files of an owner are counted.
@@ -75,9 +75,9 @@ pub enum InboxProblem {
         most: u64,
     },
     /// The disk is full.
-    #[error("this server has no space for it")]
+    #[error("this server has no disk space for it")]
     NoRoom,
-    /// The error of the system, for the log.
+    /// An error of the system. Only the log shows it.
     #[error("this server cannot save it")]
     Failed(#[source] io::Error),
 }
@@ -256,8 +256,8 @@ fn begin(folder: &Path, announced: Option<u64>, rules: Rules) -> Result<Incoming
         rules.limits.check_size(announced).map_err(InboxProblem::Unfit)?;
     }
     private::folder(folder)?;
-    // Other calls and other servers count here too. The lock ends with its handle. On a file system without locks,
-    // the quota is less exact.
+    // The lock makes other calls and other servers wait here. It ends with its handle. On a file system without locks, the
+    // quota is less exact.
     let lock = private::create(&folder.join(LOCK))?;
     let _ = lock.lock();
     tidy(folder);
@@ -333,7 +333,7 @@ fn seconds(millis: i64) -> u64 {
     u64::try_from(millis / 1000).unwrap_or_default()
 }
 
-/// Some programs send a path instead of a name.
+/// The name of a file. Some programs send a path instead of a name.
 fn last_part(hint: &str) -> &str {
     hint.rsplit(['/', '\\']).next().unwrap_or_default()
 }

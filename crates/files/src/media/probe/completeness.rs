@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_whole_and_no_beginning_of_it_is() {
+    fn a_file_is_complete_and_none_of_its_beginnings_is() {
         let movie =
             [boxed(b"ftyp", b"isom\0\0\0\0isom"), boxed(b"mdat", &[7; 900]), boxed(b"moov", &[0; 60])];
         let mut files = pictures();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_movie_without_its_index_is_not_whole() {
+    fn a_movie_without_its_index_is_not_complete() {
         let index_first = [boxed(b"moov", &[0; 60]), boxed(b"mdat", &[7; 900])].concat();
         assert!(whole(&index_first, "video/mp4"));
         assert!(!whole(&index_first[..68 + 500], "video/mp4"));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_that_does_not_say_its_length_counts_as_complete() {
+    fn a_file_whose_format_has_no_length_counts_as_complete() {
         assert!(whole(b"\xff\xfb\x90d", "audio/mpeg"));
         let unknown = [b"RIFF\xff\xff\xff\xff".as_slice(), b"WAVE"].concat();
         assert!(whole(&unknown, "audio/wav"));

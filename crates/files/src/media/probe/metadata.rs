@@ -17,7 +17,7 @@ use crate::media::probe::sniff::{self, Found};
 /// The most bytes that are read of one file. Each seek costs a few bytes as well.
 const BUDGET: u64 = 16 * 1024 * 1024;
 const SEEK_COST: u64 = 64;
-/// The MP4 headers that are read have about a hundred bytes.
+/// The largest MP4 header that is read, in bytes. Real ones have about a hundred.
 const BOX_MAX: u64 = 1024;
 /// Movies with more boxes are assumed to be complete.
 const BOXES_MAX: u32 = 100_000;

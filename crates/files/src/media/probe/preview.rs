@@ -48,7 +48,7 @@ fn draw(bytes: &Bytes, max_side: u32, max_bytes: usize) -> Result<Preview, Strin
     shrink(decode(bytes)?, max_side, max_bytes)
 }
 
-/// As [`preview`], of an image that is decoded already.
+/// Like [`preview`], for an image that is already decoded.
 pub fn shrink(image: DynamicImage, max_side: u32, max_bytes: usize) -> Result<Preview, String> {
     let original = (image.width(), image.height());
     let mut side = max_side.max(16);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_noisy_picture_ends_up_small_in_both_ways() {
+    fn a_large_noisy_picture_becomes_small_in_pixels_and_bytes() {
         let mut seed = 7_u32;
         let noise = RgbImage::from_fn(2400, 1200, |_, _| {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_bytes_that_unfold_into_millions_of_pixels_are_refused_by_their_header() {
+    fn a_decompression_bomb_is_refused_by_its_header() {
         for side in [4001, 7290] {
             let flat = encoded(&DynamicImage::new_rgb8(side, side), image::ImageFormat::WebP);
             let problem = preview(&flat, 1024, 500_000).unwrap_err();

@@ -9,8 +9,7 @@ use super::content;
 use super::finding::Finding;
 use crate::media::probe::sniff;
 
-/// The decompressed size limits of one entry and of all entries, in bytes. No text that an endpoint accepts is
-/// longer.
+/// The decompressed size limits of one entry and of all entries, in bytes. No endpoint accepts a longer text.
 const ENTRY_MAX: u64 = 32 * 1024 * 1024;
 const TOTAL_MAX: u64 = 256 * 1024 * 1024;
 /// The most bytes between two entries. A data descriptor with the sizes of the first one may lie there.
@@ -28,7 +27,7 @@ pub(crate) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, String> {
         let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
         let content = archive.get_entry(entry.wayfinder()).map_err(|_| damaged())?;
         spans.push((entry.local_header_offset(), content.compressed_data_range().1));
-        // The Finder adds files of metadata.
+        // The macOS Finder adds metadata files.
         let is_note = name.starts_with("__macosx/") || name.rsplit('/').next() == Some(".ds_store");
         let hidden = name.split(['/', '\\']).any(|part| part.starts_with('.'));
         let found = ["txt", "json"].into_iter().find(|sort| name.ends_with(&format!(".{sort}")));
@@ -44,20 +43,18 @@ pub(crate) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, String> {
                 DeflateDecoder::new(content.data()).take(most + 1).read_to_end(&mut bytes)
             }
             _ => {
-                return Err(format!(
-                    "a ZIP file whose {shown} is compressed in a way that is not known here"
-                ));
+                return Err(format!("a ZIP file whose {shown} is compressed in an unknown way"));
             }
         };
         read.map_err(|_| damaged())?;
         let length = bytes.len() as u64;
         if length > most {
-            return Err(format!("a ZIP file whose {shown} is too long when it is unpacked"));
+            return Err(format!("a ZIP file whose {shown} is too large when unpacked"));
         }
         left -= length;
         if is_text && !entry.is_dir() {
             if !bytes.is_empty() && !sniff::sniff(&bytes).is_text() {
-                return Err(format!("a ZIP file whose {shown} is not a text"));
+                return Err(format!("a ZIP file whose {shown} is not text"));
             }
             sort = found;
         }
@@ -73,7 +70,7 @@ pub(crate) fn archive_of_texts(zip: &[u8]) -> Result<Option<Finding>, String> {
     let starts = spans.iter().map(|span| span.0);
     let ends = std::iter::once(0).chain(spans.iter().map(|span| span.1));
     if ends.zip(starts).any(|(end, start)| start.saturating_sub(end) > GAP_MAX) {
-        return Err("a ZIP file with more in it than its directory lists".to_owned());
+        return Err("a ZIP file with content that its directory does not list".to_owned());
     }
     content::media(&mut Cursor::new(zip)).map_err(|_| damaged())
 }

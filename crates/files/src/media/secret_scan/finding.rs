@@ -1,4 +1,4 @@
-//! What a scan finds.
+//! The finding of a scan.
 
 /// A finding, without the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

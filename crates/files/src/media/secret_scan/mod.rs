@@ -1,9 +1,9 @@
 //! Finds secrets that must not be sent: keys, passwords, tokens, settings. A model can be talked into sending the
 //! wrong file, and if an endpoint accepts any text, the type of the file says nothing.
 //!
-//! The table of patterns is `rules.json`. [`shape`] finds what needs more than a pattern: tables of logins, seed
-//! phrases, keys without their first line. The scan finds secrets in ordinary files. It does not stop a person who
-//! hides a secret on purpose.
+//! The table of patterns is `rules.json`. [`shape`] finds secrets that no pattern describes: tables of logins, seed
+//! phrases, keys without their first line. The scan finds secrets in ordinary files. It does not stop a person who hides a
+//! secret on purpose.
 
 mod archive;
 mod content;

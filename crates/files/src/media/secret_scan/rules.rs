@@ -10,8 +10,9 @@ use serde::Deserialize;
 use super::finding::Finding;
 use super::value::Value;
 
-/// How many bytes before and after a keyword a pattern is tried on.
+/// How many bytes before a keyword a pattern is tried on.
 const BEFORE: usize = 512;
+/// How many bytes from a keyword on a pattern is tried on.
 const BEHIND: usize = 8 * 1024;
 /// A match that starts at a keyword ends within this many bytes.
 const LONGEST: usize = 4 * 1024;

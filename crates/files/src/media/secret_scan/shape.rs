@@ -228,7 +228,7 @@ fn is_pgpass(line: &str) -> bool {
         && !password.starts_with(' ')
 }
 
-/// True if a header names a column of passwords and a row has one, or if there is nothing but the header of an export.
+/// True if a header names a column of passwords and a row has one, or if the text is only the header of such a table.
 fn is_login_table(lines: &[&str]) -> bool {
     let mut heads = lines.iter().enumerate().filter(|(_, line)| may_be_head(line)).take(HEADS);
     heads.any(|(number, head)| {

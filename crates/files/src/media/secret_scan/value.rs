@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_told_from_words_and_expressions() {
+    fn a_password_is_distinguished_from_words_and_expressions() {
         for value in
             ["hunter2", "hunter2-Prod99", "S3cret!", "swordfish#", "p@ssword1x", "20260101", "Grüße42"]
         {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_random_value_is_told_from_names() {
+    fn a_random_value_is_distinguished_from_names() {
         for value in ["1//0gabcdefghijklmn", "0123456789abcdef", "550e8400-e29b-41d4-a716-446655440000"] {
             assert!(Value::Random.fits(value.as_bytes(), true), "{value}");
         }

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn polls_come_sooner_for_a_young_job_and_later_after_failures() {
+    fn a_young_job_is_polled_more_often_and_a_failing_one_less() {
         let poll = Duration::from_secs(10);
         let wait = |age, misses| delay(poll, age, misses, 0.5);
         assert!(wait(0, 0) < wait(60_000, 0));

@@ -115,7 +115,7 @@ fn task() -> Value {
 }
 
 #[tokio::test]
-async fn ended_jobs_go_after_their_time_and_what_may_still_matter_stays() {
+async fn expired_jobs_are_removed_and_jobs_that_may_still_matter_are_kept() {
     let stage = Stage::new().await;
     let (base, out) = (stage.base(), stage.base());
     for name in ["a", "b"] {
@@ -159,7 +159,7 @@ async fn ended_jobs_go_after_their_time_and_what_may_still_matter_stays() {
 
 /// MiniMax knows a task for seven days. The owners of files and voices stay.
 #[tokio::test]
-async fn the_owner_of_a_task_goes_with_its_job_unless_minimax_still_knows_the_task() {
+async fn the_owner_of_a_task_is_removed_with_its_job_unless_minimax_still_knows_the_task() {
     use crate::store::{Owner, RemoteKind};
 
     let stage = Stage::new().await;
@@ -193,7 +193,7 @@ async fn the_owner_of_a_task_goes_with_its_job_unless_minimax_still_knows_the_ta
 }
 
 #[tokio::test]
-async fn files_stay_where_the_caller_chose_the_folder_or_the_rule_keeps_them_or_they_were_changed() {
+async fn files_stay_if_the_caller_chose_their_folder_or_the_setting_keeps_them_or_they_were_changed() {
     let stage = Stage::new().await;
     let chosen = stage.base().join("chosen");
     let outside = stage.dir.path().join("outside");
@@ -220,7 +220,7 @@ async fn files_stay_where_the_caller_chose_the_folder_or_the_rule_keeps_them_or_
 }
 
 #[tokio::test]
-async fn a_job_stays_while_the_folder_of_its_files_is_away() {
+async fn a_job_is_kept_while_the_folder_of_its_files_is_unavailable() {
     let stage = Stage::new().await;
     stage.add_saved("a", 5, 9).await;
     let rules = stage.rules(Some(8), Some(1));
@@ -233,7 +233,7 @@ async fn a_job_stays_while_the_folder_of_its_files_is_away() {
 }
 
 #[tokio::test]
-async fn above_the_limit_of_bytes_the_oldest_jobs_go_and_the_last_hour_stays() {
+async fn above_the_limit_of_bytes_the_oldest_jobs_are_removed_except_those_of_the_last_hour() {
     let stage = Stage::new().await;
     for (id, bytes, age) in [("a", 300, 5), ("b", 300, 4), ("c", 300, 3), ("d", 300, 2), ("new", 300, 0)] {
         stage.add_saved(id, bytes, age).await;
@@ -310,7 +310,7 @@ async fn a_job_that_another_process_works_on_stays_and_two_sweeps_remove_a_job_o
 }
 
 #[tokio::test]
-async fn what_a_process_has_spent_counts_for_it_also_when_the_rows_are_gone() {
+async fn the_spending_of_a_process_counts_even_after_its_rows_are_removed() {
     let stage = Stage::new().await;
     let lost = json!({ "at": "unknown", "why": "" });
     stage.add(&Made { id: "with-job", state: lost, files: &[], folder: None, age: 400 }).await;
@@ -343,7 +343,7 @@ async fn what_a_process_has_spent_counts_for_it_also_when_the_rows_are_gone() {
 }
 
 #[tokio::test]
-async fn what_was_spent_today_counts_for_the_budget_when_the_job_is_gone() {
+async fn the_spending_of_a_day_counts_even_after_its_job_is_removed() {
     let stage = Stage::new().await;
     stage.add_saved("a", 500, 0).await;
     stage.add_purchase("a", "me", "settled", "10", 0).await;

@@ -128,7 +128,7 @@ async fn message(State(state): State<Arc<AppState>>, call: Call) -> Result<Respo
     Ok(renderer.stream().into_response(state, reply.ending))
 }
 
-/// Counts tokens. Free; does not take `max_tokens`.
+/// Counts tokens. Free; does not accept `max_tokens`.
 async fn count(State(state): State<Arc<AppState>>, call: Call) -> Result<Json<Value>, ApiError> {
     let body = call.json()?;
     if let Some(name) = ["max_tokens", "stream"].into_iter().find(|name| body.contains_key(*name)) {
@@ -208,7 +208,7 @@ fn read(
             _ => false,
         };
         if misplaced {
-            return Err(ApiError::invalid(format_args!("{field}: {kind} does not go with this role")));
+            return Err(ApiError::invalid(format_args!("{field}: {kind} is not allowed for this role")));
         }
         match kind {
             "text" => texts.push(word(block, "text")),

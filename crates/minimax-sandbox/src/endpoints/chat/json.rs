@@ -27,7 +27,7 @@ pub(crate) fn word<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Stands in for the signature of thinking, and for encrypted thinking. It matches exactly the same thinking only.
+/// A substitute for the signature of thinking, and for encrypted thinking. It matches only exactly the same thinking.
 pub(crate) fn seal(thoughts: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(thoughts.as_bytes()))
 }

@@ -1,11 +1,11 @@
 //! Text models in four protocols ("Text").
 //!
-//! The file of a protocol parses a request into a [`question::Question`]. [`reply::Reply::to`] decides the answer, which the
-//! file of the protocol renders as JSON or as an [`sse::EventStream`].
+//! Each protocol has a file, which parses a request into a [`question::Question`]. [`reply::Reply::to`] decides the answer,
+//! which the same file renders as JSON or as an [`sse::EventStream`].
 //!
 //! Words in the last user message control the answer:
 //!
-//! * `#tool` calls the first function, `#search` searches the web where the protocol offers that.
+//! * `#tool` calls the first function, `#search` searches the web if the protocol offers that.
 //! * `#refuse-midway` sends an error after half of the text, `#cut` closes the connection there, and `#fade` ends the stream
 //!   there as if it were complete.
 //! * `#slow` takes half a minute, `#long` answers at length.

@@ -108,7 +108,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new().post("/v1/chat/completions", complete).post("/v1/text/chatcompletion_v2", complete_natively)
 }
 
-/// Which of the two protocols is used.
+/// One of the two protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {
     OpenAi,

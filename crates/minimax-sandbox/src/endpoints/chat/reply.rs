@@ -1,4 +1,4 @@
-//! What the sandbox answers to a chat request, independent of its protocol.
+//! The sandbox's answer to a chat request, independent of its protocol.
 
 use serde_json::json;
 

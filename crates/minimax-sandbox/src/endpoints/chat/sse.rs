@@ -38,7 +38,7 @@ pub(crate) fn named(data: &Value) -> String {
     format!("event: {}\ndata: {data}\n\n", data.get("type").and_then(Value::as_str).unwrap_or_default())
 }
 
-/// What happens next.
+/// A step of a stream.
 enum Step {
     Event(String),
     Pause(Duration),

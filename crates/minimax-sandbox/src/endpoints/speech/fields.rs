@@ -149,7 +149,7 @@ fn pauses(spoken: &str) -> Result<(), ApiError> {
         return Err(ApiError::invalid("text: two pauses must not follow each other"));
     }
     if pieces.first().iter().chain(&pieces.last()).any(is_rest) {
-        return Err(ApiError::invalid("text: a pause must stand between speech"));
+        return Err(ApiError::invalid("text: a pause must be between speech"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Turns a text into sound, subtitles and the description of both.
+//! Converts a text into sound, subtitles and the description of both.
 
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ use crate::engine::field_rules::{int, text};
 use crate::media::score::{Piece, Prosody, melody, pieces, play, wide};
 use crate::media::sound::{Format, Setting, Sound};
 
-/// How many bytes of sound a streamed event carries.
+/// How many bytes of sound a streamed event contains.
 pub(crate) const CHUNK: usize = 8192;
 
 pub(crate) fn setting(body: &Map<String, Value>) -> Setting {
@@ -73,7 +73,7 @@ pub(crate) fn invisible_ratio(spoken: &str) -> f64 {
     count as f64 / spoken.chars().count().max(1) as f64
 }
 
-/// Subtitles by sentence, with time divided by length ("T2A v2 > subtitle_file").
+/// Subtitles by sentence, with time in proportion to length ("T2A v2 > subtitle_file").
 pub(crate) fn subtitles(spoken: &str, milliseconds: u64) -> Value {
     let sentences: Vec<&str> = spoken.split_inclusive(['.', '!', '?', '。', '！', '？', '\n']).collect();
     let total = spoken.chars().count().max(1) as u64;

@@ -97,8 +97,9 @@ fn requested_text(state: &AppState, body: &Map<String, Value>) -> Result<String,
     }
     let id = int(body, "text_file_id", 0);
     let file = state.store.file(id).filter(|file| file.purpose == "t2a_async_input" && !file.result);
-    let file = file
-        .ok_or_else(|| ApiError::invalid(format_args!("text_file_id {id} is no file for t2a_async_input")))?;
+    let file = file.ok_or_else(|| {
+        ApiError::invalid(format_args!("text_file_id {id} is not a file for t2a_async_input"))
+    })?;
     let bytes = std::fs::read(state.store.media(&file.media).unwrap_or_default())?;
     if file.media.ends_with("zip") {
         return Ok(format!("The archive {} would be read here.", file.filename));

@@ -47,7 +47,7 @@ fn inspected(bytes: &[u8]) -> Result<Base, String> {
             size = sample.sample_entry.and_then(pixels).or(size);
         }
     }
-    let (width, height) = size.ok_or("is of a codec that is not taken")?;
+    let (width, height) = size.ok_or("has a codec that is not accepted")?;
     let area = width.saturating_mul(height);
     // 24 frames per second, within a tenth of a frame.
     let ticks = u64::from(frames) * u64::from(video.timescale.get()) * 10;

@@ -1,4 +1,4 @@
-//! The `content` list of V2 videos: the roles of its items, and which may be combined.
+//! The `content` list of V2 videos: the roles of its items, and their allowed combinations.
 
 use serde_json::{Map, Value};
 
@@ -105,7 +105,9 @@ impl Content {
         let (kind, role) = (text(item, "type"), text(item, "role"));
         let stray = item.keys().find(|name| !matches!(name.as_str(), "type" | "role") && *name != kind);
         if let Some(name) = stray {
-            return Err(ApiError::invalid(format_args!("content[{at}].{name} does not go with type {kind}")));
+            return Err(ApiError::invalid(format_args!(
+                "content[{at}].{name} is not allowed for type {kind}"
+            )));
         }
         if kind == "text" {
             if !role.is_empty() {
@@ -129,7 +131,7 @@ impl Content {
             (_, "") => return Err(ApiError::invalid(format_args!("content[{at}].role is required"))),
             _ => {
                 return Err(ApiError::invalid(format_args!(
-                    "content[{at}].role {role} does not go with {kind}"
+                    "content[{at}].role {role} is not allowed for {kind}"
                 )));
             }
         };
@@ -152,7 +154,7 @@ impl Content {
             (self.videos.len() > 3, "content: at most 3 reference_video"),
             (self.audios.len() > 3, "content: at most 3 reference_audio"),
             (references > 12, "content: at most 12 references"),
-            (references > 0 && self.has_frames(), "content: frames and references do not go together"),
+            (references > 0 && self.has_frames(), "content: frames and references cannot be combined"),
             (
                 references > 0 && references == self.audios.len(),
                 "content: reference_audio needs a reference_image or reference_video",

@@ -64,7 +64,7 @@ fn enhanced(prompt: &str) -> Outcome {
          non_diegetic_music: A single cello."
     );
     let tokens = |text: &str| text.chars().count().div_ceil(4) as u64;
-    // MiniMax adds instructions of its own to every prompt.
+    // MiniMax adds its own instructions to every prompt.
     Outcome::Written {
         prompt_tokens: 5000 + tokens(prompt),
         completion_tokens: tokens(&written),

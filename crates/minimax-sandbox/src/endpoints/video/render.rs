@@ -32,7 +32,7 @@ impl VideoSpec<'_> {
         Ok((name.to_owned(), bytes.len() as u64))
     }
 
-    /// The video as MP4. Videos without input images depend on their text alone and are cached.
+    /// The video as MP4. Videos without input images depend only on their text and are cached.
     fn bytes(&self, state: &AppState) -> Result<Bytes, ApiError> {
         let text_only = self.first.is_none() && self.last.is_none() && self.reference.is_none();
         let cache_key = format!("{:?} {} {} {}", self.size, self.frames, self.sound, self.prompt);

@@ -105,7 +105,7 @@ async fn submit(State(state): State<Arc<AppState>>, call: Call) -> Result<Json<V
     Ok(Json(json!({"task_id": id, "base_resp": success()})))
 }
 
-/// Checks that the inputs that the template requires are present. Returns its name.
+/// Checks that the template's required inputs are present. Returns its name.
 fn template(body: &Map<String, Value>) -> Result<&'static str, ApiError> {
     let id = text(body, "template_id");
     if !id.bytes().all(|digit| digit.is_ascii_digit()) {

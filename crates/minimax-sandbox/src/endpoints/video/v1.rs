@@ -51,7 +51,7 @@ enum Mode {
     Subject,
 }
 
-/// What models offer in a mode: resolutions, the default first, with their durations in seconds ("Video generation >
+/// The offer of models in a mode: resolutions, the default first, with their durations in seconds ("Video generation >
 /// duration, resolution").
 struct Offer {
     models: &'static [&'static str],
@@ -167,9 +167,9 @@ fn mode(body: &Map<String, Value>) -> Result<Mode, ApiError> {
     let has = |name| body.contains_key(name);
     match (has("subject_reference"), has("last_frame_image"), has("first_frame_image")) {
         (true, false, false) => Ok(Mode::Subject),
-        (true, ..) => {
-            Err(ApiError::invalid("subject_reference does not go with first_frame_image or last_frame_image"))
-        }
+        (true, ..) => Err(ApiError::invalid(
+            "subject_reference cannot be combined with first_frame_image or last_frame_image",
+        )),
         (_, true, _) => Ok(Mode::LastFrame),
         (_, _, true) => Ok(Mode::FirstFrame),
         _ => Ok(Mode::Text),

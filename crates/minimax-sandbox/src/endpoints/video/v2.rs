@@ -35,7 +35,7 @@ const FIELDS: &[Field] = &[
 const EXTRA: &[Field] =
     &[optional("prompt_expansion_mode", Kind::OneOf(&["disabled", "balanced", "quality"]))];
 
-/// What a model offers ("MiniMax-H3").
+/// The offer of a model ("MiniMax-H3").
 struct Offer {
     model: &'static str,
     resolutions: &'static [&'static str],

@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn words_that_came_before_garbage_in_the_same_piece_are_not_lost() {
+    async fn text_before_garbage_in_the_same_piece_is_kept() {
         let good = r#"data: {"choices":[{"delta":{"content":"Hello"},"finish_reason":"stop"}]}"#;
         for garbage in [&b"data: [DONE]\xec\xf5\n\n"[..], b"no colon\n", b"\r\nevent: a\revent: b\r\n"] {
             let whole = Bytes::from([good.as_bytes(), b"\n\n", garbage].concat());

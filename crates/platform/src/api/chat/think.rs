@@ -215,7 +215,7 @@ pub(super) fn fill(reply: &mut Reply, said: &str, beside: &str) {
     reply.text = text;
 }
 
-/// A note on tool calls that came as raw tokens.
+/// A note on tool calls that arrived as raw tokens.
 pub(super) fn unparsed_call(reply: &Reply) -> Option<String> {
     let found = [&reply.text, &reply.reasoning].into_iter().any(|text| find_any(text, &RAW_CALLS).is_some());
     let note =
@@ -234,7 +234,7 @@ pub struct Grown {
     pub repeats: bool,
 }
 
-/// A shorter repetition, in bytes, may be a coincidence: `ha`, `ha`.
+/// The least length in bytes of a certain repetition. A shorter one may be a coincidence: `ha`, `ha`.
 const SURE: usize = 8;
 
 impl Grown {
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closing_tag_that_nothing_opened_ends_the_thinking() {
+    fn a_closing_tag_without_an_opening_one_ends_the_thinking() {
         for (whole, reasoning, text) in [
             ("plan…</think>\nanswer", "plan…", "answer"),
             ("plan…</thinking>answer", "plan…", "answer"),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_held_back_that_cannot_become_a_tag() {
+    fn only_a_possible_tag_is_held_back() {
         let mut splitter = Splitter::default();
         assert_eq!(splitter.push("<think>ab").reasoning, "ab");
         assert_eq!(splitter.push("c</th").reasoning, "c");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_that_repeat_all_before_are_told_from_pieces_that_continue() {
+    fn repeating_pieces_are_distinguished_from_continuing_ones() {
         for pieces in [
             &["The user", " asks", " for", " a fox."][..],
             &["The user", "The user asks", "The user asks for", "The user asks for a fox."],
@@ -388,7 +388,7 @@ mod tests {
         }
 
         #[test]
-        fn what_grows_is_the_sum_of_what_was_given_out(
+        fn the_assembled_text_equals_the_sum_of_the_new_parts(
             pieces in prop::collection::vec("[a-c ]{0,12}", 0..12)
         ) {
             let mut grown = Grown::default();

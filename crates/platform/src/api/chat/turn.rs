@@ -45,7 +45,7 @@ impl Protocol {
         }
     }
 
-    /// The path that gateways use, if it is another one.
+    /// The path that gateways use, if it differs.
     pub(super) fn gateway_path(self) -> Option<&'static str> {
         (self == Self::Anthropic).then_some("/v1/messages")
     }
@@ -177,7 +177,7 @@ pub struct Reply {
     pub messages: Vec<Value>,
     /// Warnings for the caller.
     pub warnings: Vec<String>,
-    /// What a gateway says that the answer cost, in US dollars.
+    /// The cost that a gateway reports, in US dollars.
     pub cost: Option<Money>,
 }
 

@@ -25,7 +25,7 @@ impl House {
         Url::from_file_path(self.top.join(path)).unwrap().into()
     }
 
-    /// The folders that count of those that the client names, relative to the top.
+    /// Those of the client's folders that count, relative to the top.
     fn taken(&self, uris: &[String]) -> Vec<PathBuf> {
         let folders = ClientFolders::default();
         folders.replace(uris, Some(&self.top.join("home/ada")), &[self.top.join("data")]);
@@ -35,7 +35,7 @@ impl House {
 }
 
 #[test]
-fn a_project_folder_counts_and_what_would_open_more_does_not() {
+fn a_project_folder_counts_and_a_folder_that_would_open_more_does_not() {
     let house = House::new();
     let app = house.uri("home/ada/code/app");
     assert_eq!(house.taken(std::slice::from_ref(&app)), [Path::new("home/ada/code/app")]);
@@ -67,7 +67,7 @@ fn a_project_folder_counts_and_what_would_open_more_does_not() {
     ] {
         assert_eq!(house.taken(&[refused.to_owned()]), Vec::<PathBuf>::new(), "{refused}");
     }
-    // One bad entry does not spoil the others, and their order stays.
+    // A bad entry is ignored, and the order of the others stays.
     let mixed = [house.uri("home/ada"), app.clone(), "x".to_owned(), app, house.uri("home/ada/code")];
     assert_eq!(house.taken(&mixed), [Path::new("home/ada/code/app"), Path::new("home/ada/code")]);
 }
@@ -90,13 +90,13 @@ fn the_next_answer_replaces_the_last_and_a_client_that_names_many_gets_the_first
 }
 
 #[test]
-fn uris_are_decoded_also_where_a_client_does_not_encode_them() {
+fn uris_are_decoded_even_if_a_client_does_not_encode_them() {
     let house = House::new();
     for name in ["my app", "c#", "what?", "100%", "grün", "a%20b"] {
         std::fs::create_dir_all(house.top.join(name)).unwrap();
         assert_eq!(house.taken(&[house.uri(name)]), [Path::new(name)]);
     }
-    // `#` would cut the path, and the folder above would be open.
+    // If `#` cut the path, the parent folder would be open.
     std::fs::create_dir_all(house.top.join("c#/app")).unwrap();
     let bare = format!("file://{}/c#/app", house.top.display().to_string().replace('\\', "/"));
     assert_eq!(house.taken(&[bare]), [Path::new("c#/app")]);
@@ -104,7 +104,7 @@ fn uris_are_decoded_also_where_a_client_does_not_encode_them() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_counts_as_what_it_led_to_and_not_as_what_it_leads_to_later() {
+fn a_link_counts_as_the_folder_that_it_led_to_at_first() {
     use std::os::unix::fs::symlink;
 
     let house = House::new();
@@ -127,7 +127,7 @@ fn a_link_counts_as_what_it_led_to_and_not_as_what_it_leads_to_later() {
 
 #[cfg(unix)]
 #[test]
-fn a_uri_of_another_system_is_no_folder_here() {
+fn a_uri_of_another_system_is_not_a_folder() {
     for uri in ["file://server/share/app", "file:///C:/Users/ann/app"] {
         let path = folder_of(uri);
         assert!(path.is_none_or(|path| dunce::canonicalize(path).is_err()), "{uri}");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn no_foreign_host_is_touched_by_a_windows_path() {
+fn a_windows_path_reaches_no_host_outside_the_allowed_folders() {
     let dirs = vec![PathBuf::from(r"C:\Users\ann\Pictures"), PathBuf::from(r"\\nas\Media\in")];
     let roots = Roots { dirs, ..Roots::default() };
     for path in
@@ -25,7 +25,7 @@ fn no_foreign_host_is_touched_by_a_windows_path() {
 }
 
 #[test]
-fn the_servers_own_files_are_in_no_folder_but_in_those_inside_of_them() {
+fn the_servers_own_files_are_excluded_except_in_an_allowed_folder_inside_them() {
     let all = tempfile::tempdir().unwrap();
     let home = dunce::canonicalize(all.path()).unwrap();
     let (data, uploads) = (home.join("data"), home.join("data/uploads/ada"));
@@ -56,7 +56,7 @@ fn the_servers_own_files_are_in_no_folder_but_in_those_inside_of_them() {
 }
 
 #[test]
-fn what_is_hidden_is_not_inside_unless_it_was_allowed_by_itself() {
+fn a_hidden_file_is_excluded_unless_its_hidden_folder_is_allowed() {
     let all = tempfile::tempdir().unwrap();
     let home = dunce::canonicalize(all.path()).unwrap();
     for folder in [".ssh", ".config/media", "Library/Mail", "Library/Cloud", "appdata", "Pictures/.cache"] {
@@ -119,7 +119,7 @@ fn the_setting_that_would_allow_a_path_is_a_line_to_paste() {
         Some(format!("\"MINIMAX_ALLOWED_DIRS\": {}", serde_json::to_string(value.to_str().unwrap()).unwrap()))
     };
     let roots = Roots::new(&top.join("out"), None, std::slice::from_ref(&art)).without(&top.join("data"));
-    // The folder of the file, behind those that are set already.
+    // The folder of the file, after those that are set already.
     assert_eq!(roots.setting_for(&app.join("logo.png"), false), line(&[&art, &app]));
     assert_eq!(roots.setting_for(&app.join("assets"), true), line(&[&art, &app.join("assets")]));
     assert_eq!(roots.setting_for(&other.join("a.png"), false), line(&[&art, &other]));
@@ -158,13 +158,13 @@ fn the_project_is_the_first_folder_of_the_client_or_the_start_folder_if_it_is_al
     assert_eq!(clone.project(), Some(first.clone()));
     assert!(clone.allow(&first.join("a.png")) && clone.allow(&second.join("a.png")));
     assert!(!clone.allow(&first.join(".env")));
-    // From the root of the file system the path is whole, and the line opens its folder alone.
+    // From the root of the file system the path is absolute, and the line opens only its folder.
     let root = top.ancestors().last().unwrap();
     let elsewhere = Roots::new(&top.join("out"), Some(&home), &[]).started_in(Some(root));
     let told = elsewhere.no_project("srv/app/logo.png");
     let folder = root.join("srv").join("app");
     for part in [
-        "the root of the file system, which is no project".to_owned(),
+        "the root of the file system, which is not a project".to_owned(),
         format!("such as {}", folder.join("logo.png").display()),
         format!("\"MINIMAX_ALLOWED_DIRS\": {folder:?}"),
     ] {

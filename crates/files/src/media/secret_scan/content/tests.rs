@@ -7,7 +7,7 @@ fn rule(text: &[u8]) -> Option<&'static str> {
 }
 
 #[test]
-fn keys_passwords_and_settings_are_told_from_texts() {
+fn keys_passwords_and_settings_are_distinguished_from_texts() {
     let late = format!("{}\n-----BEGIN RSA PRIVATE KEY-----\n", "A harmless line.\n".repeat(1000));
     for (text, expected) in [
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE\n", "private-key"),
@@ -49,7 +49,7 @@ fn keys_passwords_and_settings_are_told_from_texts() {
 }
 
 #[test]
-fn a_finding_says_where_and_nothing_of_the_secret() {
+fn a_finding_names_the_place_and_does_not_show_the_secret() {
     let found = super::text(b"one\ntwo\npassword: hunter2-Prod99\n").unwrap();
     assert_eq!((found.rule, found.what, found.place.as_str()), ("password", "a password", ", line 3"));
     assert!(!format!("{found:?}").contains("hunter2"));
@@ -101,7 +101,7 @@ fn processor_time() -> std::time::Duration {
     std::time::Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
 }
 
-/// The real time, where the processor time of a thread is not at hand.
+/// Wall-clock time, on systems where the processor time of a thread is not available.
 #[cfg(not(unix))]
 fn processor_time() -> std::time::Duration {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
@@ -110,7 +110,7 @@ fn processor_time() -> std::time::Duration {
 
 /// Code that is not linear would take minutes.
 #[test]
-fn texts_that_are_made_to_take_long_do_not() {
+fn texts_that_are_crafted_to_slow_the_scan_down_do_not() {
     let started = processor_time();
     for part in [
         "password=",
