@@ -87,7 +87,8 @@ fn every_price_in_a_description_is_that_of_the_tables() {
 
 #[test]
 fn the_default_voices_match_their_description() {
-    let voices: Value = serde_json::from_str(include_str!("../../crates/platform/src/facts/voices.json")).unwrap();
+    let voices: Value =
+        serde_json::from_str(include_str!("../../crates/platform/src/facts/voices.json")).unwrap();
     let defaults = voices["default_voices"].as_object().unwrap();
     let is_a_woman = |id: &&Value| {
         let row = voices["system"].as_array().unwrap().iter().find(|row| row[0] == **id).unwrap();
