@@ -38,7 +38,7 @@ struct Line {
 /// What a line is.
 #[derive(Debug)]
 pub(super) enum Read {
-    Message(ClientJsonRpcMessage),
+    Message(Box<ClientJsonRpcMessage>),
     /// The text of an array.
     Batch(Vec<u8>),
     Unread(Unread),
@@ -135,7 +135,7 @@ impl Line {
             return Some(Read::Batch(text.to_vec()));
         }
         Some(match message(text)? {
-            Ok(message) => Read::Message(message),
+            Ok(message) => Read::Message(Box::new(message)),
             Err(unread) => Read::Unread(unread),
         })
     }
@@ -186,7 +186,7 @@ mod tests {
         let mut all = Vec::new();
         while let Some(read) = lines.next().await {
             all.push(match read {
-                Read::Message(message) => Ok(message),
+                Read::Message(message) => Ok(*message),
                 Read::Unread(unread) => Err(unread),
                 Read::Batch(_) => panic!("no batch was written"),
             });

@@ -96,7 +96,7 @@ struct Guarded<R, W> {
 
 impl<R, W: AsyncWrite + Send + Unpin + 'static> Guarded<R, W> {
     /// Checks a message that the service may see. If it is refused, the error has the id to answer under.
-    fn admit(&mut self, message: &mut ClientJsonRpcMessage) -> Result<(), Unread> {
+    fn admit(&mut self, message: &mut ClientJsonRpcMessage) -> Result<(), Box<Unread>> {
         let JsonRpcMessage::Request(request) = &*message else { return Ok(()) };
         let id = request.id.clone();
         match self.in_flight.enter(&id, None) {
@@ -111,11 +111,11 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Guarded<R, W> {
                     "the request {id} is not answered yet, so another one with this id was not started: nothing was sent \
                      or billed; give each request an id of its own"
                 );
-                Err(Unread { id: None, error: ErrorData::invalid_request(why, None) })
+                Err(Box::new(Unread { id: None, error: ErrorData::invalid_request(why, None) }))
             }
             Err(Refused::Full(most)) => {
                 let why = format!("{most} requests are not answered yet; read their answers first");
-                Err(Unread { id: Some(id), error: ErrorData::invalid_request(why, None) })
+                Err(Box::new(Unread { id: Some(id), error: ErrorData::invalid_request(why, None) }))
             }
         }
     }
@@ -142,7 +142,7 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Guarded<R, W> {
         for entry in entries {
             let read = match message(entry) {
                 Some(Ok(mut message)) => self.admit(&mut message).map(|()| message),
-                Some(Err(unread)) => Err(unread),
+                Some(Err(unread)) => Err(Box::new(unread)),
                 None => continue,
             };
             match read {
@@ -152,7 +152,8 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Guarded<R, W> {
                     }
                     self.unpacked.push_back(message);
                 }
-                Err(Unread { id, error }) => {
+                Err(unread) => {
+                    let Unread { id, error } = *unread;
                     let id = id.filter(|id| !self.in_flight.is_open(id));
                     answers.extend(text_of(JsonRpcMessage::error(error, id)));
                 }
@@ -247,7 +248,7 @@ where
                 }
             };
             let mut message = match received {
-                Some(Read::Message(message)) => message,
+                Some(Read::Message(message)) => *message,
                 Some(Read::Batch(text)) => {
                     self.unpack(&text);
                     continue;
@@ -267,7 +268,7 @@ where
             match self.opening.check(&message) {
                 Early::Pass => match self.admit(&mut message) {
                     Ok(()) => return Some(self.pass(message)),
-                    Err(Unread { id, error }) => self.refuse(error, id),
+                    Err(unread) => self.refuse(unread.error, unread.id),
                 },
                 Early::Drop => {}
                 Early::Refuse(error) => {

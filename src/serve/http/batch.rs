@@ -71,12 +71,11 @@ async fn answer(mut parts: Parts, entry: Bytes, next: Next) -> Option<String> {
     let outline = Outline::of(&entry);
     let entry = json::mended(&entry).map_or(entry, Bytes::from);
     let id = readable_id(&entry);
-    let response = match outline.problem() {
-        Some(error) => refusal(StatusCode::BAD_REQUEST, error.code, &error.message, id.as_ref()),
-        None => {
-            parts.extensions.insert(MessageId(id));
-            next.run(Request::from_parts(parts, Body::from(entry))).await
-        }
+    let response = if let Some(error) = outline.problem() {
+        refusal(StatusCode::BAD_REQUEST, error.code, &error.message, id.as_ref())
+    } else {
+        parts.extensions.insert(MessageId(id));
+        next.run(Request::from_parts(parts, Body::from(entry))).await
     };
     // A notification is never answered (JSON-RPC 2.0, section 4.1).
     if outline.is_notification() {

@@ -305,7 +305,7 @@ pub async fn post(
     let taken = if is_batch { line.unpack(entries, &parts) } else { line.take(&body, &parts) };
     let messages = match taken {
         Ok(messages) => messages,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     for (place, mut message) in places.zip(messages) {
         message.insert_extension(parts.clone());
@@ -323,23 +323,28 @@ impl Line {
     }
 
     /// Reads a body that is one message. Nothing is left of a notification that cannot be read.
-    fn take(&self, body: &[u8], parts: &Parts) -> Result<Vec<ClientJsonRpcMessage>, Response> {
+    fn take(&self, body: &[u8], parts: &Parts) -> Result<Vec<ClientJsonRpcMessage>, Box<Response>> {
         let mut message = match message(body) {
             Some(Ok(message)) => message,
             Some(Err(Unread { id, error })) => {
-                return Err(refusal(StatusCode::BAD_REQUEST, error.code, &error.message, id.as_ref()));
+                return Err(Box::new(refusal(
+                    StatusCode::BAD_REQUEST,
+                    error.code,
+                    &error.message,
+                    id.as_ref(),
+                )));
             }
             None => return Ok(Vec::new()),
         };
         match self.enter(&mut message, parts) {
             Ok(()) => Ok(vec![message]),
-            Err((id, refused)) => Err(not_started(&id, refused)),
+            Err((id, refused)) => Err(Box::new(not_started(&id, refused))),
         }
     }
 
     /// Reads the messages of a batch. A message that cannot be handled has its error among the answers, which arrive on
     /// the stream, or in the response to the post if no request was handled.
-    fn unpack(&self, entries: Vec<&[u8]>, parts: &Parts) -> Result<Vec<ClientJsonRpcMessage>, Response> {
+    fn unpack(&self, entries: Vec<&[u8]>, parts: &Parts) -> Result<Vec<ClientJsonRpcMessage>, Box<Response>> {
         let (mut messages, mut waiting, mut answers) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
             let error = match message(entry) {
@@ -364,7 +369,7 @@ impl Line {
             answers.extend(text_of(error));
         }
         if let (true, Some(text)) = (waiting.is_empty(), batch::array(&answers)) {
-            return Err(of_json(StatusCode::BAD_REQUEST, text));
+            return Err(Box::new(of_json(StatusCode::BAD_REQUEST, text)));
         }
         self.batches.open(waiting, answers);
         Ok(messages)
