@@ -157,6 +157,17 @@ pub enum ToolError {
 /// field for it.
 pub(crate) const ERROR_WORD: &str = "minimax-mcp/error";
 
+/// The key in a result's `_meta` that holds who can fix its error, as `error.kind` in the structured content does.
+/// Clients of early revisions get no structured content.
+const ERROR_KIND: &str = "minimax-mcp/kind";
+
+/// Adds the kind of its error to a result's `_meta`.
+pub(crate) fn classify(result: &mut CallToolResult) {
+    let content = result.structured_content.as_ref().filter(|_| result.is_error == Some(true));
+    let Some(kind) = content.and_then(|content| content.pointer("/error/kind")).cloned() else { return };
+    result.meta.get_or_insert_default().insert(ERROR_KIND.to_owned(), kind);
+}
+
 /// The longest message and the longest advice, in characters. A list of allowed values has about a thousand.
 const LONGEST: usize = 4000;
 
@@ -275,17 +286,6 @@ impl ToolError {
             _ => self.to_string(),
         };
         ErrorView { message, kind: self.kind(), code, trace_id }
-    }
-
-    /// The `isError` result of a tool that has no structured content.
-    pub(crate) fn into_plain_response(self) -> CallToolResponse {
-        match self.into_response() {
-            CallToolResponse::Complete(mut result) => {
-                result.structured_content = None;
-                result.into()
-            }
-            other => other,
-        }
     }
 
     /// The `isError` result.

@@ -29,8 +29,11 @@ impl ServerHandler for Server {
         request: InitializeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
-        context.peer.set_peer_info(request.clone());
         let mut result = self.negotiate_initialize(&request)?;
+        // Of a second `initialize`, the library would keep the revision that was asked for.
+        let mut agreed = request;
+        agreed.protocol_version = result.protocol_version.clone();
+        context.peer.set_peer_info(agreed);
         let revision = Revision::agreed(&result.protocol_version);
         revision.fit_server(&mut result.server_info, &mut result.capabilities);
         if self.is_stateless()
@@ -106,7 +109,10 @@ impl ServerHandler for Server {
         if let Some(problem) = parameters::problem(&request, exists) {
             return Err(problem);
         }
-        let text = format!("there is no method {}", quoted(&request.method));
+        let text = match request.method.as_str() {
+            "logging/setLevel" => NO_LOGGING.to_owned(),
+            method => format!("there is no method {}", quoted(method)),
+        };
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None))
     }
 
@@ -276,9 +282,23 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         let me = self.for_caller(&context)?;
-        Ok(CompleteResult::new(prompts::complete(&me, &request.r#ref, &request.argument).await))
+        Ok(CompleteResult::new(prompts::complete(&me, &request.r#ref, &request.argument).await?))
+    }
+
+    /// Not supported, and the capability `logging` is not declared.
+    #[expect(deprecated, reason = "clients of older revisions ask for it")]
+    async fn set_level(
+        &self,
+        _: rmcp::model::SetLevelRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, NO_LOGGING, None))
     }
 }
+
+/// The answer to `logging/setLevel`.
+const NO_LOGGING: &str = "logging/setLevel is not supported: this server sends no log messages to clients and does not declare \
+                          `logging`. Its log is on its stderr, and MINIMAX_LOG sets the level";
 
 /// Precedes the instructions of a sandbox, because they mention costs.
 const SANDBOX: &str = "Sandbox: a simulator in the place of MiniMax. Nothing is billed, and results are placeholders, not MiniMax's work.\n";

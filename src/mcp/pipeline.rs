@@ -12,7 +12,7 @@ use crate::mcp::abandoned_calls::BilledCall;
 use crate::mcp::call_digest::{CallArguments, CallDigest};
 use crate::mcp::catalogue::{Billing, ToolSpec};
 use crate::mcp::checkout::consent::Answers;
-use crate::mcp::error::ToolError;
+use crate::mcp::error::{self, ToolError};
 use crate::mcp::key_choice;
 use crate::mcp::server::Server;
 use crate::mcp::{preview, tasks};
@@ -56,8 +56,10 @@ pub(super) async fn run(
     request: CallToolRequestParams,
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
+    let catalogue = server.catalogue();
+    let tool = catalogue.find(&request.name).and_then(|spec| catalogue.tool(spec.name));
     match stages(server, request, context).await {
-        Ok(response) | Err(Stop::Answer(response)) => Ok(server.presenter.marked(response)),
+        Ok(response) | Err(Stop::Answer(response)) => Ok(server.presenter.marked(classified(tool, response))),
         Err(Stop::Refuse(error)) => Err(error),
     }
 }
@@ -84,7 +86,7 @@ async fn stages(
     let response = run_tool(server, &tool, request, arguments, context, digest).await?;
     let response = noting(&tool, response, &notes);
     let response = add_preview(server, response).await;
-    present(server, &tool, response, &answers, as_task).await
+    present(server, response, &answers, as_task).await
 }
 
 /// First, because every stage after it may show a job, whose links need the signing key.
@@ -284,21 +286,13 @@ async fn add_preview(server: &Server, mut response: CallToolResponse) -> CallToo
 /// this caller.
 async fn present(
     server: &Server,
-    tool: &Resolved<'_>,
     response: CallToolResponse,
     answers: &Answers,
     as_task: bool,
 ) -> Result<CallToolResponse, Stop> {
-    let mut response = server.presenter.reworded(response);
+    let response = server.presenter.reworded(response);
     if let Some(question) = answers.question() {
         return Ok(question.into());
-    }
-    if let CallToolResponse::Complete(result) = &mut response
-        && result.is_error == Some(true)
-        && !has_required(tool.tool.output_schema.as_deref(), result.structured_content.as_ref())
-    {
-        // An error has the form of a job view. For a tool with another schema, the text alone has to say everything.
-        result.structured_content = None;
     }
     Ok(if as_task { tasks::as_task(server, response).await } else { response })
 }
@@ -307,8 +301,14 @@ fn has_property(schema: &JsonObject, name: &str) -> bool {
     schema.get("properties").is_some_and(|properties| properties.get(name).is_some())
 }
 
-fn has_required(schema: Option<&JsonObject>, content: Option<&Value>) -> bool {
-    let required = schema.and_then(|schema| schema.get("required")?.as_array()).into_iter().flatten();
-    let mut names = required.filter_map(Value::as_str);
-    schema.is_some() && names.all(|name| content.is_some_and(|content| content.get(name).is_some()))
+/// Says in every error of what kind it is, wherever the call ended. The error of a tool without structured content has
+/// none either.
+fn classified(tool: Option<&Tool>, mut response: CallToolResponse) -> CallToolResponse {
+    if let CallToolResponse::Complete(result) = &mut response {
+        error::classify(result);
+        if result.is_error == Some(true) && tool.is_none_or(|tool| tool.output_schema.is_none()) {
+            result.structured_content = None;
+        }
+    }
+    response
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::jobs::Filter;
 use crate::mcp::catalogue::{Line, PromptTemplate};
+use crate::mcp::resources;
 use crate::mcp::server::Server;
 use crate::telemetry;
 
@@ -27,19 +28,24 @@ impl PromptTemplate {
         Prompt::new(self.name, Some(self.description), Some(arguments)).with_title(self.title)
     }
 
+    /// The argument with this name.
+    fn argument(&self, name: &str) -> Result<&'static str, ErrorData> {
+        let known = self.arguments.iter().map(|(known, _)| *known);
+        known.clone().find(|known| *known == name).ok_or_else(|| {
+            wrong(&format!(
+                "the prompt `{}` has no argument `{}`; it takes {}",
+                self.name,
+                telemetry::display(name, 64),
+                known.collect::<Vec<_>>().join(", ")
+            ))
+        })
+    }
+
     /// Checks the arguments of a request. Blank ones count as not given.
     fn given(&self, arguments: Option<&JsonObject>) -> Result<Given, ErrorData> {
         let mut given = Given::new();
         for (name, value) in arguments.into_iter().flatten() {
-            let Some((known, _)) = self.arguments.iter().find(|(known, _)| known == name) else {
-                let allowed: Vec<_> = self.arguments.iter().map(|(known, _)| *known).collect();
-                return Err(wrong(&format!(
-                    "the prompt `{}` has no argument `{}`; it takes {}",
-                    self.name,
-                    telemetry::display(name, 64),
-                    allowed.join(", ")
-                )));
-            };
+            let known = self.argument(name)?;
             let text = match value {
                 Value::Null => continue,
                 Value::String(text) => text.trim().to_owned(),
@@ -93,24 +99,55 @@ pub(crate) fn get(
     name: &str,
     given: Option<&JsonObject>,
 ) -> Result<GetPromptResult, ErrorData> {
-    let Some(template) = offered(server).find(|template| template.name == name) else {
-        let names: Vec<_> = offered(server).map(|template| template.name).collect();
-        let text = format!("there is no prompt `{name}`; there are {}", names.join(", "));
-        return Err(wrong(&text));
-    };
+    let template = named(server, name)?;
     let message = PromptMessage::new_text(Role::User, template.filled(&template.given(given)?));
     Ok(GetPromptResult::new(vec![message]).with_description(template.description))
 }
 
+/// The prompt with this name, if the caller has its tools.
+fn named(server: &Server, name: &str) -> Result<&'static PromptTemplate, ErrorData> {
+    offered(server).find(|template| template.name == name).ok_or_else(|| {
+        let names: Vec<_> = offered(server).map(|template| template.name).collect();
+        let name = telemetry::display(name, 64);
+        wrong(&match names.as_slice() {
+            [] => format!("there is no prompt `{name}`, and no other for the tools that you may use"),
+            names => format!("there is no prompt `{name}`; there are {}", names.join(", ")),
+        })
+    })
+}
+
 /// `completion/complete`: values that begin with the input, then those that contain it.
-pub(crate) async fn complete(server: &Server, about: &Reference, argument: &ArgumentInfo) -> CompletionInfo {
-    let completions = server.catalogue().completions.iter();
-    let mut known =
-        completions.filter(|known| known.argument == argument.name && server.policy.offers(known.tool));
+pub(crate) async fn complete(
+    server: &Server,
+    about: &Reference,
+    argument: &ArgumentInfo,
+) -> Result<CompletionInfo, ErrorData> {
     let values: Vec<String> = match about {
-        Reference::Prompt(_) => known.next().map(|known| (known.values)()).unwrap_or_default(),
-        Reference::Resource(_) if argument.name == "job_id" => recent_jobs(server).await,
-        _ => Vec::new(),
+        Reference::Prompt(prompt) => {
+            let template = named(server, &prompt.name)?;
+            template.argument(&argument.name)?;
+            let completions = server.catalogue().completions.iter();
+            let mut known = completions
+                .filter(|known| known.argument == argument.name && server.policy.offers(known.tool));
+            known.next().map(|known| (known.values)()).unwrap_or_default()
+        }
+        Reference::Resource(resource) => {
+            let variables = variables_of(&resource.uri)?;
+            match variables.iter().find(|variable| **variable == argument.name) {
+                Some(variable) if variable == "job_id" => recent_jobs(server).await,
+                Some(_) => Vec::new(),
+                None => {
+                    return Err(wrong(&format!(
+                        "the template `{}` has no argument `{}`; it has {}",
+                        resource.uri,
+                        telemetry::display(&argument.name, 64),
+                        variables.join(", ")
+                    )));
+                }
+            }
+        }
+        // A later revision of the protocol may have more.
+        _ => return Err(wrong("`ref.type` must be ref/prompt or ref/resource")),
     };
     let typed = argument.value.to_lowercase();
     let (first, rest): (Vec<_>, Vec<_>) =
@@ -119,7 +156,19 @@ pub(crate) async fn complete(server: &Server, about: &Reference, argument: &Argu
     let fitting: Vec<_> = first.into_iter().chain(inside).collect();
     let (total, more) = (fitting.len(), fitting.len() > CompletionInfo::MAX_VALUES);
     let shown = fitting.into_iter().take(CompletionInfo::MAX_VALUES).collect();
-    CompletionInfo::with_pagination(shown, u32::try_from(total).ok(), more).unwrap_or_default()
+    Ok(CompletionInfo::with_pagination(shown, u32::try_from(total).ok(), more).unwrap_or_default())
+}
+
+/// The variables of a resource template.
+fn variables_of(uri: &str) -> Result<Vec<String>, ErrorData> {
+    let templates: Vec<_> =
+        resources::templates().into_iter().map(|template| template.uri_template).collect();
+    if !templates.iter().any(|template| template == uri) {
+        let (uri, templates) = (telemetry::display(uri, 128), templates.join(", "));
+        return Err(wrong(&format!("there is no resource template `{uri}`; there are {templates}")));
+    }
+    let parts = uri.split('{').skip(1).filter_map(|part| part.split_once('}'));
+    Ok(parts.map(|(variable, _)| variable.to_owned()).collect())
 }
 
 async fn recent_jobs(server: &Server) -> Vec<String> {

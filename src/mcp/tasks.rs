@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::jobs::{self, Job, Kind, State};
 use crate::mcp::catalogue::ToolSpec;
+use crate::mcp::error;
 use crate::mcp::progress;
 use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
@@ -87,9 +88,10 @@ pub(crate) async fn cancel(server: &Server, id: &str) -> Result<(), ErrorData> {
 }
 
 fn result_of(server: &Server, job: &Job) -> Result<JsonObject, ErrorData> {
-    let CallToolResponse::Complete(result) = server.presenter.job(job).into_call_tool_result()? else {
+    let CallToolResponse::Complete(mut result) = server.presenter.job(job).into_call_tool_result()? else {
         return Err(ErrorData::internal_error("a job view that is not a result", None));
     };
+    error::classify(&mut result);
     match serde_json::to_value(result) {
         Ok(Value::Object(result)) => Ok(result),
         _ => Err(ErrorData::internal_error("a result that cannot be written", None)),

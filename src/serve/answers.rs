@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::SinkExt as _;
 use rmcp::RoleServer;
 use rmcp::model::{JsonRpcMessage, ServerResult};
@@ -15,9 +15,15 @@ use tokio_util::codec::{Encoder, FramedWrite};
 
 use crate::mcp::text_of_list;
 
-/// The output. A message whose future is dropped is still written as a whole.
+/// The output. A message whose future is dropped is still written as a whole. A handle: cloning is cheap.
 #[derive(Debug)]
 pub(super) struct Answers<W>(Arc<Mutex<Option<FramedWrite<W, Codec>>>>);
+
+impl<W> Clone for Answers<W> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 impl<W: AsyncWrite + Send + Unpin + 'static> Answers<W> {
     pub(super) fn new(output: W) -> Self {
@@ -38,6 +44,17 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Answers<W> {
         }
     }
 
+    /// Writes a text as a line.
+    pub(super) fn send_text(&self, text: String) -> impl Future<Output = io::Result<()>> + Send + use<W> {
+        let output = Arc::clone(&self.0);
+        async move {
+            match output.lock().await.as_mut() {
+                Some(output) => output.send(Bytes::from(text)).await,
+                None => Err(io::ErrorKind::NotConnected.into()),
+            }
+        }
+    }
+
     /// Closes the output. Later messages are dropped.
     pub(super) async fn close(&self) {
         self.0.lock().await.take();
@@ -50,21 +67,43 @@ struct Codec;
 impl Encoder<TxJsonRpcMessage<RoleServer>> for Codec {
     type Error = io::Error;
 
-    fn encode(&mut self, mut message: TxJsonRpcMessage<RoleServer>, line: &mut BytesMut) -> io::Result<()> {
-        let tools = match &mut message {
-            JsonRpcMessage::Response(response) => match &mut response.result {
-                ServerResult::ListToolsResult(list) => text_of_list(list),
-                _ => None,
-            },
-            _ => None,
-        };
-        match tools {
-            Some(tools) => put_list(&serde_json::to_string(&message)?, &tools, line),
-            None => serde_json::to_writer(line.writer(), &Line(&message))?,
-        }
+    fn encode(&mut self, message: TxJsonRpcMessage<RoleServer>, line: &mut BytesMut) -> io::Result<()> {
+        put(message, line)?;
         line.put_u8(b'\n');
         Ok(())
     }
+}
+
+impl Encoder<Bytes> for Codec {
+    type Error = io::Error;
+
+    fn encode(&mut self, text: Bytes, line: &mut BytesMut) -> io::Result<()> {
+        line.put(text);
+        line.put_u8(b'\n');
+        Ok(())
+    }
+}
+
+/// A message as it is sent.
+pub(super) fn text_of(message: TxJsonRpcMessage<RoleServer>) -> io::Result<String> {
+    let mut text = BytesMut::new();
+    put(message, &mut text)?;
+    String::from_utf8(text.into()).map_err(io::Error::other)
+}
+
+fn put(mut message: TxJsonRpcMessage<RoleServer>, line: &mut BytesMut) -> io::Result<()> {
+    let tools = match &mut message {
+        JsonRpcMessage::Response(response) => match &mut response.result {
+            ServerResult::ListToolsResult(list) => text_of_list(list),
+            _ => None,
+        },
+        _ => None,
+    };
+    match tools {
+        Some(tools) => put_list(&serde_json::to_string(&message)?, &tools, line),
+        None => serde_json::to_writer(line.writer(), &Line(&message))?,
+    }
+    Ok(())
 }
 
 /// Writes the response to `tools/list`, whose list is empty, with these tools in it.

@@ -120,17 +120,15 @@ impl InFlight {
         }
     }
 
-    /// Notes that a message of this size waits to be sent.
-    pub fn queued(&self, message: &TxJsonRpcMessage<RoleServer>, bytes: usize) {
-        if let Some(id) = answered(message) {
-            self.update(id, |entry| {
-                entry.queued = true;
-                if let Some(held) = &entry.held {
-                    held.count(bytes);
-                }
-                false
-            });
-        }
+    /// Notes that the response to a request waits to be sent, and its size.
+    pub fn queued(&self, id: &RequestId, bytes: usize) {
+        self.update(id, |entry| {
+            entry.queued = true;
+            if let Some(held) = &entry.held {
+                held.count(bytes);
+            }
+            false
+        });
     }
 
     /// Removes a request whose response was sent.
@@ -181,10 +179,6 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
-    fn answer(id: i64) -> TxJsonRpcMessage<RoleServer> {
-        serde_json::from_str(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)).unwrap()
-    }
-
     #[test]
     fn a_client_with_too_many_requests_in_flight_must_read_responses_first() {
         let open = InFlight::new(MOST);
@@ -192,7 +186,7 @@ mod tests {
         assert_eq!(open.enter(&number(4), None).unwrap_err(), Refused::Full(MOST));
         assert_eq!(open.enter(&number(0), None).unwrap_err(), Refused::SameId);
         drop(handling);
-        open.queued(&answer(0), 1);
+        open.queued(&number(0), 1);
         assert_eq!(open.enter(&number(4), None).unwrap_err(), Refused::Full(MOST), "it was not read");
         open.left(&number(0));
         assert!(open.enter(&number(0), None).is_ok());
@@ -216,7 +210,7 @@ mod tests {
         let again = open.enter(&number(1), None).unwrap();
         // This one has a response and is cancelled too late.
         drop(again);
-        open.queued(&answer(1), 1);
+        open.queued(&number(1), 1);
         open.received(&cancel(1));
         assert_eq!(open.enter(&number(1), None).unwrap_err(), Refused::SameId, "its answer waits");
         open.left(&number(1));
@@ -230,7 +224,7 @@ mod tests {
     fn work_that_continues_after_its_answer_does_not_end_a_later_request_with_the_same_id() {
         let open = InFlight::new(MOST);
         let first = open.enter(&number(1), None).unwrap();
-        open.queued(&answer(1), 1);
+        open.queued(&number(1), 1);
         open.left(&number(1));
         let _second = open.enter(&number(1), None).unwrap();
         open.received(&cancel(1));

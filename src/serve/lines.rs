@@ -10,6 +10,7 @@ use rmcp::model::{ClientJsonRpcMessage, ErrorCode, RequestId};
 use rmcp::transport::async_rw::DEFAULT_MAX_LINE_LENGTH;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
+use super::batch;
 use super::json::{self, without_mark};
 use super::outline::Outline;
 use super::readable_id::readable_id;
@@ -34,6 +35,15 @@ struct Line {
     tail: Vec<u8>,
 }
 
+/// A line, as far as it can be read.
+#[derive(Debug)]
+pub(super) enum Read {
+    Message(Box<ClientJsonRpcMessage>),
+    /// The text of an array.
+    Batch(Vec<u8>),
+    Unread(Unread),
+}
+
 /// A line that is not a message: the id for the answer, and the error.
 #[derive(Debug)]
 pub(super) struct Unread {
@@ -46,12 +56,12 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         Self { inner: BufReader::with_capacity(64 * 1024, inner), line: Line::default() }
     }
 
-    /// The next message; `None` at the end of the input. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Option<Result<ClientJsonRpcMessage, Unread>> {
+    /// The next line that is not blank; `None` at the end of the input. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Option<Read> {
         loop {
             match self.read_line().await {
                 Ok(Some(line)) => {
-                    if let Some(read) = line.message() {
+                    if let Some(read) = line.read() {
                         return Some(read);
                     }
                 }
@@ -105,8 +115,9 @@ impl Line {
     }
 
     /// The message, or what is wrong with the line; `None` for a line that needs no answer.
-    fn message(self) -> Option<Result<ClientJsonRpcMessage, Unread>> {
-        let unread = |id, code, why: String| Some(Err(Unread { id, error: ErrorData::new(code, why, None) }));
+    fn read(self) -> Option<Read> {
+        let unread =
+            |id, code, why: String| Some(Read::Unread(Unread { id, error: ErrorData::new(code, why, None) }));
         if self.is_too_long() {
             let why = "the message is longer than 16 MiB, so it was not read and nothing was sent or billed; give media as \
                        paths or URLs, and long texts in parts";
@@ -120,27 +131,39 @@ impl Line {
         if let Err(unfit) = json::count(text) {
             return unread(readable_id(text), unfit.code(), unfit.to_string());
         }
-        let repaired = json::repaired(text);
-        let text = repaired.as_deref().unwrap_or(text);
-        let error = match serde_json::from_slice(text) {
-            Ok(message) => return Some(Ok(message)),
-            Err(error) => error,
-        };
-        let outline = Outline::of(text);
-        if outline.method.is_some() && outline.id.is_none() {
-            // A notification is never answered (JSON-RPC 2.0, section 4.1).
-            tracing::debug!(%error, "a notification cannot be read");
-            return None;
+        if batch::is_batch(text) {
+            return Some(Read::Batch(text.to_vec()));
         }
-        if let Some(error) = outline.problem() {
-            return Some(Err(Unread { id: readable_id(text), error }));
-        }
-        let why = format!(
-            "the line is JSON, but not a single MCP message such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
-             \"tools/list\"}} (lists of messages are not supported): {error}"
-        );
-        unread(readable_id(text), ErrorCode::INVALID_REQUEST, why)
+        Some(match message(text)? {
+            Ok(message) => Read::Message(Box::new(message)),
+            Err(unread) => Read::Unread(unread),
+        })
     }
+}
+
+/// Reads a message from valid JSON. `None` for a notification that cannot be read, because notifications are never
+/// answered (JSON-RPC 2.0, section 4.1).
+pub(super) fn message(text: &[u8]) -> Option<Result<ClientJsonRpcMessage, Unread>> {
+    let mended = json::repaired(text);
+    let text = mended.as_deref().unwrap_or(text);
+    let error = match serde_json::from_slice(text) {
+        Ok(message) => return Some(Ok(message)),
+        Err(error) => error,
+    };
+    let outline = Outline::of(text);
+    if outline.is_notification() {
+        tracing::debug!(%error, "a notification cannot be read");
+        return None;
+    }
+    let id = readable_id(text);
+    if let Some(error) = outline.problem() {
+        return Some(Err(Unread { id, error }));
+    }
+    let why = format!(
+        "the text is JSON, but no MCP message such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
+         \"tools/list\"}}: {error}"
+    );
+    Some(Err(Unread { id, error: ErrorData::invalid_request(why, None) }))
 }
 
 /// The id of a message, if it is the last field.
@@ -162,7 +185,11 @@ mod tests {
         let mut lines = Lines::new(text);
         let mut all = Vec::new();
         while let Some(read) = lines.next().await {
-            all.push(read);
+            all.push(match read {
+                Read::Message(message) => Ok(*message),
+                Read::Unread(unread) => Err(unread),
+                Read::Batch(_) => panic!("no batch was written"),
+            });
         }
         all
     }
@@ -218,7 +245,6 @@ mod tests {
             (r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#, Some("7")),
             (r#"{"id":7,"method":"ping"}"#, Some("7")),
             (r#"{"jsonrpc":"2.0"}"#, None),
-            (&format!("[{PING}]"), None),
             ("7", None),
             ("null", None),
         ] {
@@ -228,6 +254,36 @@ mod tests {
         assert_eq!(between(line.as_bytes()).await, (Some("7".to_owned()), -32602));
         let note = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":"x"}"#;
         assert_eq!(read(format!("{note}\n{PING}\n").as_bytes()).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_id_of_another_kind_is_an_error_without_an_id_and_not_a_notification() {
+        for (id, kind) in [
+            ("null", "null"),
+            ("1.5", "a number that is no integer of 64 bits"),
+            ("99999999999999999999", "a number that is no integer of 64 bits"),
+            ("true", "a boolean"),
+            ("[1]", "an array"),
+            ("{}", "an object"),
+        ] {
+            for message in [
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#),
+                format!(r#"{{"method":"tools/call","params":"x","id":{id},"jsonrpc":"2.0"}}"#),
+            ] {
+                let mut seen = read(format!("{message}\n").as_bytes()).await;
+                let Unread { id, error } = seen.remove(0).unwrap_err();
+                assert_eq!((id, error.code), (None, ErrorCode::INVALID_REQUEST), "{message}");
+                assert!(error.message.contains(&format!("`id` is {kind};")), "{message}: {error:?}");
+            }
+        }
+        let text = r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#;
+        assert!(read(format!("{text}\n").as_bytes()).await.remove(0).is_ok(), "an integer in another form");
+    }
+
+    #[tokio::test]
+    async fn an_array_is_a_batch() {
+        let mut lines = Lines::new(&b"\xef\xbb\xbf [1] \r\n"[..]);
+        assert!(matches!(lines.next().await, Some(Read::Batch(text)) if text == b"[1]"));
     }
 
     #[tokio::test]

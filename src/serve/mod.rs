@@ -1,10 +1,12 @@
 //! Serves MCP over stdio and HTTP until a signal arrives or the client of stdio leaves.
 
 mod answers;
+mod batch;
 pub mod http;
 mod in_flight;
 mod json;
 mod lines;
+mod opening;
 mod outline;
 mod readable_id;
 pub mod stdio;

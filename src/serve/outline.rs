@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use rmcp::ErrorData;
+use rmcp::model::RequestId;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::mcp;
 
@@ -13,7 +15,8 @@ use crate::mcp;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Outline {
     pub(super) method: Option<String>,
-    pub(super) id: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "given")]
+    id: Option<Id>,
     params: Option<Kind>,
     result: Option<IgnoredAny>,
     error: Option<IgnoredAny>,
@@ -25,10 +28,27 @@ impl Outline {
         serde_json::from_slice(text).unwrap_or_default()
     }
 
-    /// The error for parameters that are not an object, which every method requires.
+    /// Whether the message has a method and no id. An id of the wrong kind is an id.
+    pub(super) fn is_notification(&self) -> bool {
+        self.method.is_some() && self.id.is_none()
+    }
+
+    /// Whether the message has a method and an id.
+    pub(super) fn is_request(&self) -> bool {
+        self.method.is_some() && self.id.is_some()
+    }
+
+    /// The error for an id that no answer can have, and for parameters that are not an object, which every method requires.
     pub(super) fn problem(&self) -> Option<ErrorData> {
         let is_answer = self.result.is_some() || self.error.is_some();
         let method = self.method.as_ref().filter(|_| !is_answer)?;
+        if let Some(Id::Wrong(kind)) = &self.id {
+            let text = format!(
+                "the `id` is {kind}; it must be a string or an integer; nothing was sent or billed (a message without \
+                 `id` is a notification, which is not answered)"
+            );
+            return Some(ErrorData::invalid_request(text, None));
+        }
         match self.params.as_ref()? {
             Kind::Object { meta: None } => None,
             Kind::Object { meta: Some(kind) } => {
@@ -38,6 +58,35 @@ impl Outline {
             params => params.words().map(|kind| mcp::wrong_kind(method, kind)),
         }
     }
+}
+
+/// Whether the id of a message is legal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Id {
+    Right,
+    /// The kind that it has instead of a string or an integer.
+    Wrong(&'static str),
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Ok(match &value {
+            Value::Null => Self::Wrong("null"),
+            Value::Bool(_) => Self::Wrong("a boolean"),
+            Value::Array(_) => Self::Wrong("an array"),
+            Value::Object(_) => Self::Wrong("an object"),
+            Value::String(_) => Self::Right,
+            // The library decides which numbers are integers.
+            Value::Number(_) if RequestId::deserialize(&value).is_ok() => Self::Right,
+            Value::Number(_) => Self::Wrong("a number that is no integer of 64 bits"),
+        })
+    }
+}
+
+/// Reads a field that is present, even if it is null.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id>, D::Error> {
+    Id::deserialize(deserializer).map(Some)
 }
 
 /// The kind of a JSON value.

@@ -51,7 +51,7 @@ fn string_end(text: &[u8]) -> Option<usize> {
 }
 
 /// The length of the value that a text begins with: up to the comma or bracket that ends it.
-fn value_end(text: &[u8]) -> Option<usize> {
+pub(super) fn value_end(text: &[u8]) -> Option<usize> {
     let (mut depth, mut at) = (0_usize, 0_usize);
     loop {
         let rest = text.get(at..)?;

@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ProtocolVersion, RequestId};
 use rmcp::service::{RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
 use rmcp::transport::{Transport, stdio_pipes};
 use rmcp::{ErrorData, RoleServer, ServiceExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::answers::Answers;
+use super::answers::{Answers, text_of};
+use super::batch::{self, Batches, Complete};
 use super::in_flight::{InFlight, Refused, answered};
-use super::lines::{Lines, Unread};
+use super::lines::{Lines, Read, Unread, message};
+use super::opening::{Early, Opening};
 use super::{LINGER_AFTER_SIGNAL, no_receivers, resume, signal};
-use crate::mcp::{self, Connection, Server, TakesText};
+use crate::mcp::{Connection, Server, TakesText};
 
 /// The most requests in flight. A local client may have many, but one that reaches this number is not reading
 /// responses.
@@ -44,11 +46,13 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     let transport = Guarded {
         lines: Lines::new(input),
         answers: Answers::new(output),
-        opened: false,
+        opening: Opening::default(),
         server: server.clone(),
         stop: stop.clone(),
         in_flight: InFlight::new(MOST),
-        refusals: VecDeque::new(),
+        batches: Batches::default(),
+        unpacked: VecDeque::new(),
+        writing: VecDeque::new(),
     };
     // Pass a child token, because the service cancels its token when it ends.
     let opened = server.serve_with_ct(transport, stop.child_token()).await;
@@ -73,29 +77,32 @@ pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
     outcome
 }
 
-/// A transport that filters messages before the service sees them. It answers lines that are not messages. It drops
-/// everything before the first request, because some clients send a notification first, which would end the session. It
-/// also refuses requests whose id is in flight, and requests over the limit.
+/// A transport that filters messages before the service sees them. It answers lines that are no messages, and unpacks
+/// batches. It drops what means nothing before the session has begun, because it would end the session. It also refuses
+/// requests with an id in flight, and requests over the limit.
 struct Guarded<R, W> {
     lines: Lines<R>,
     answers: Answers<W>,
-    opened: bool,
+    opening: Opening,
     server: Server,
     stop: CancellationToken,
     in_flight: InFlight,
-    /// Refusals that are being written.
-    refusals: VecDeque<BoxFuture<'static, ()>>,
+    batches: Batches,
+    /// The messages of a batch that the service has not seen yet.
+    unpacked: VecDeque<ClientJsonRpcMessage>,
+    /// Refusals and batches that are being written.
+    writing: VecDeque<BoxFuture<'static, ()>>,
 }
 
 impl<R, W: AsyncWrite + Send + Unpin + 'static> Guarded<R, W> {
-    /// Whether to pass a message on. If not, its refusal is queued.
-    fn takes(&mut self, message: &mut ClientJsonRpcMessage) -> bool {
-        let JsonRpcMessage::Request(request) = &*message else { return true };
+    /// Checks a message that the service may see. If it is refused, the error has the id to answer under.
+    fn admit(&mut self, message: &mut ClientJsonRpcMessage) -> Result<(), Box<Unread>> {
+        let JsonRpcMessage::Request(request) = &*message else { return Ok(()) };
         let id = request.id.clone();
         match self.in_flight.enter(&id, None) {
             Ok(handling) => {
                 message.insert_extension(handling);
-                true
+                Ok(())
             }
             Err(Refused::SameId) => {
                 // An error with this id would be taken for the response to the first request.
@@ -104,21 +111,89 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Guarded<R, W> {
                     "the request {id} is not answered yet, so another one with this id was not started: nothing was sent \
                      or billed; give each request an id of its own"
                 );
-                self.refuse(ErrorData::invalid_request(why, None), None);
-                false
+                Err(Box::new(Unread { id: None, error: ErrorData::invalid_request(why, None) }))
             }
             Err(Refused::Full(most)) => {
                 let why = format!("{most} requests are not answered yet; read their answers first");
-                self.refuse(ErrorData::invalid_request(why, None), Some(id));
-                false
+                Err(Box::new(Unread { id: Some(id), error: ErrorData::invalid_request(why, None) }))
             }
         }
     }
 
     fn refuse(&mut self, error: ErrorData, id: Option<RequestId>) {
         let error = JsonRpcMessage::error(error, id);
-        self.refusals.push_back(self.answers.send(error).map(drop).boxed());
+        self.writing.push_back(self.answers.send(error).map(drop).boxed());
     }
+
+    /// Refuses a line. An error with the id of another request would be taken for the response to that one.
+    fn refuse_unread(&mut self, Unread { id, error }: Unread) {
+        let id = id.filter(|id| !self.in_flight.is_open(id));
+        self.refuse(error, id);
+    }
+
+    /// Splits a batch into its messages.
+    fn unpack(&mut self, text: &[u8]) {
+        let revision = self.batches.revision();
+        let entries = match batch::entries(text, revision.as_ref().map(ProtocolVersion::as_str)) {
+            Ok(entries) => entries,
+            Err(error) => return self.refuse(error, None),
+        };
+        let (mut waiting, mut answers) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let read = match message(entry) {
+                Some(Ok(mut message)) => self.admit(&mut message).map(|()| message),
+                Some(Err(unread)) => Err(Box::new(unread)),
+                None => continue,
+            };
+            match read {
+                Ok(message) => {
+                    if let JsonRpcMessage::Request(request) = &message {
+                        waiting.push(request.id.clone());
+                    }
+                    self.unpacked.push_back(message);
+                }
+                Err(unread) => {
+                    let Unread { id, error } = *unread;
+                    let id = id.filter(|id| !self.in_flight.is_open(id));
+                    answers.extend(text_of(JsonRpcMessage::error(error, id)));
+                }
+            }
+        }
+        let complete = self.batches.open(waiting, answers);
+        self.write(complete);
+    }
+
+    fn write(&mut self, complete: Option<Complete>) {
+        if let Some(complete) = complete {
+            let written =
+                send_complete(self.answers.send_text(complete.text), complete.ids, self.in_flight.clone());
+            self.writing.push_back(written.map(drop).boxed());
+        }
+    }
+
+    /// Notes a message that the service is about to see.
+    fn pass(&mut self, mut message: ClientJsonRpcMessage) -> ClientJsonRpcMessage {
+        self.in_flight.received(&message);
+        let complete = self.batches.received(&message);
+        self.write(complete);
+        self.server.received(&message);
+        message.insert_extension(Connection(self.stop.clone()));
+        message.insert_extension(TakesText);
+        message
+    }
+}
+
+/// Writes the answers of a batch. Only then are its ids free.
+async fn send_complete(
+    sending: impl Future<Output = io::Result<()>>,
+    ids: Vec<RequestId>,
+    in_flight: InFlight,
+) -> io::Result<()> {
+    let sent = sending.await;
+    for id in &ids {
+        in_flight.left(id);
+    }
+    sent
 }
 
 impl<R, W> Transport<RoleServer> for Guarded<R, W>
@@ -133,10 +208,22 @@ where
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         let id = answered(&message).cloned();
-        self.in_flight.queued(&message, 0);
-        let (sending, in_flight) = (self.answers.send(message), self.in_flight.clone());
+        if let Some(id) = &id {
+            self.in_flight.queued(id, 0);
+        }
+        self.batches.sends(&message);
+        let (answers, in_flight, batches) =
+            (self.answers.clone(), self.in_flight.clone(), self.batches.clone());
         async move {
-            let sent = sending.await;
+            if let Some(id) = id.as_ref().filter(|id| batches.wait_for(id)) {
+                return match batches.answer(id, text_of(message)?) {
+                    Some(Complete { ids, text }) => {
+                        send_complete(answers.send_text(text), ids, in_flight).await
+                    }
+                    None => Ok(()),
+                };
+            }
+            let sent = answers.send(message).await;
             if let Some(id) = id {
                 in_flight.left(&id);
             }
@@ -146,48 +233,51 @@ where
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            // Both futures are cancel-safe. Refusals are written while reading continues, so that a client that reads
+            if let Some(message) = self.unpacked.pop_front() {
+                return Some(self.pass(message));
+            }
+            // Both futures are cancel-safe. Refusals are written while reading goes on, so that a client that reads
             // slowly does not delay the check for ids in flight.
-            let (waiting, mut first) = (self.refusals.len(), self.refusals.front_mut());
+            let (waiting, mut first) = (self.writing.len(), self.writing.front_mut());
             let received = tokio::select! {
                 biased;
                 received = self.lines.next(), if waiting < MOST_REFUSALS => received,
-                () = async { if let Some(refusal) = &mut first { refusal.await } }, if waiting > 0 => {
-                    self.refusals.pop_front();
+                () = async { if let Some(writing) = &mut first { writing.await } }, if waiting > 0 => {
+                    self.writing.pop_front();
                     continue;
                 }
             };
             let mut message = match received {
-                Some(Ok(message)) => message,
-                Some(Err(Unread { id, error })) => {
-                    // An error with the id of another request would be taken for the response to that one.
-                    let id = id.filter(|id| !self.in_flight.is_open(id));
-                    self.refuse(error, id);
+                Some(Read::Message(message)) => *message,
+                Some(Read::Batch(text)) => {
+                    self.unpack(&text);
+                    continue;
+                }
+                Some(Read::Unread(unread)) => {
+                    self.refuse_unread(unread);
                     continue;
                 }
                 None => {
-                    while let Some(refusal) = self.refusals.pop_front() {
-                        refusal.await;
+                    while let Some(writing) = self.writing.pop_front() {
+                        writing.await;
                     }
                     self.server.client_gone();
                     return None;
                 }
             };
-            if let Some(problem) = mcp::initialize_problem(&message) {
-                let id = match &message {
-                    JsonRpcMessage::Request(request) => Some(request.id.clone()),
-                    _ => None,
-                };
-                self.refuse(problem, id);
-                continue;
-            }
-            self.opened |= matches!(message, JsonRpcMessage::Request(_));
-            if self.opened && self.takes(&mut message) {
-                self.in_flight.received(&message);
-                self.server.received(&message);
-                message.insert_extension(Connection(self.stop.clone()));
-                message.insert_extension(TakesText);
-                return Some(message);
+            match self.opening.check(&message) {
+                Early::Pass => match self.admit(&mut message) {
+                    Ok(()) => return Some(self.pass(message)),
+                    Err(unread) => self.refuse(unread.error, unread.id),
+                },
+                Early::Drop => {}
+                Early::Refuse(error) => {
+                    let id = match message {
+                        JsonRpcMessage::Request(request) => Some(request.id),
+                        _ => None,
+                    };
+                    self.refuse_unread(Unread { id, error });
+                }
             }
         }
     }

@@ -76,7 +76,7 @@ impl Server {
     ) -> Result<CallToolResponse, ErrorData> {
         match look(self, &input.uri, input.max_side.clamp(64, LARGEST_SIDE)).await {
             Ok(view) => view.into_call_tool_result(),
-            Err(error) => Ok(error.into_plain_response()),
+            Err(error) => Ok(error.into_response()),
         }
     }
 }

@@ -374,7 +374,7 @@ async fn a_token_with_toolsets_sees_their_resources_and_prompts_and_its_own_jobs
     let about = json!({ "ref": { "type": "ref/prompt", "name": "narrate" },
         "argument": { "name": "voice_id", "value": "" } });
     let typed = ask(&served.base, "completion/complete", about).await;
-    assert_eq!(typed["result"]["completion"]["values"], json!([]), "{typed}");
+    assert_eq!(typed["error"]["message"], hidden["error"]["message"], "{typed}");
     // A token that loses toolsets keeps access to what it paid for.
     let later = served
         .neighbour_tuned(true, |config| {

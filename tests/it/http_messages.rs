@@ -126,12 +126,7 @@ async fn a_body_that_is_not_json_is_a_parse_error_with_the_id_that_can_be_read()
                 );
             }
         }
-        for body in [
-            "{}",
-            "[]",
-            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
-            r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#,
-        ] {
+        for body in ["{}", "[]", r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#] {
             let (status, _, text) = told(bare(&url, body)).await;
             let refusal: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(

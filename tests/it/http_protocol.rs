@@ -11,13 +11,17 @@ use crate::harness::quick;
 use crate::http::{ADA, BOB, Served, answer, make, ping, post, web};
 
 /// The events of a stream, one at a time.
-struct Events {
+pub struct Events {
     response: Response,
     text: String,
 }
 
 impl Events {
-    async fn next(&mut self) -> (String, String) {
+    pub fn of(response: Response) -> Self {
+        Self { response, text: String::new() }
+    }
+
+    pub async fn next(&mut self) -> (String, String) {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field =
@@ -40,7 +44,7 @@ async fn the_older_transport_works_and_each_session_has_an_owner() {
     let served = Served::guarded().await;
     let base = &served.base;
     let response = web().get(format!("{base}/sse")).bearer_auth(ADA).send().await.unwrap();
-    let mut events = Events { response, text: String::new() };
+    let mut events = Events::of(response);
     let (event, address) = events.next().await;
     assert_eq!(event, "endpoint");
     let say = |token: &'static str, body: Value| {
@@ -180,7 +184,7 @@ async fn subscriptions_of_older_clients_are_announced_only_where_there_is_a_sess
     assert_eq!(found["result"]["capabilities"]["resources"]["subscribe"], true, "{found}");
 
     let response = web().get(format!("{}/sse", served.base)).send().await.unwrap();
-    let mut events = Events { response, text: String::new() };
+    let mut events = Events::of(response);
     let address = events.next().await.1;
     let say = web().post(format!("{}{address}", served.base)).json(&hello(2)).send().await.unwrap();
     assert_eq!(say.status(), StatusCode::ACCEPTED);
@@ -312,7 +316,7 @@ async fn a_client_over_http_is_never_asked_for_its_folders() {
     };
     // The older transport, on which a server can send requests.
     let response = web().get(format!("{base}/sse")).bearer_auth(ADA).send().await.unwrap();
-    let mut events = Events { response, text: String::new() };
+    let mut events = Events::of(response);
     let (_, address) = events.next().await;
     let say = |body: Value| {
         let request = web().post(format!("{base}{address}")).bearer_auth(ADA).json(&body);

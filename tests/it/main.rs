@@ -15,10 +15,12 @@
 mod harness;
 mod http;
 mod http_attack;
+mod http_batch;
 mod http_browser;
 mod http_cancel;
 mod http_choice;
 mod http_files;
+mod http_fuzz;
 mod http_messages;
 mod http_protocol;
 mod http_refusals;
@@ -111,6 +113,7 @@ mod limits;
 mod log_in_links;
 mod look;
 // Search and embeddings.
+mod error_kinds;
 mod resources;
 mod results;
 mod retention;
@@ -198,7 +201,9 @@ mod setup_terminal;
 // The protocol on stdin and stdout, byte by byte.
 mod serve_start;
 // The tools as commands.
+mod protocol_corners;
 mod shell;
 mod stdio;
+mod stdio_batch;
 mod stdio_lines;
 mod stdio_start;

@@ -195,5 +195,5 @@ async fn what_was_typed_is_completed() {
     let view = world.make("text_to_image", json!({ "prompt": "x" })).await;
     let jobs = ask(Reference::for_resource("minimax://jobs/{job_id}"), "job_id", "image-").await;
     assert_eq!(json!(jobs.values), json!([view["job_id"]]));
-    assert!(ask(Reference::for_prompt("narrate"), "nothing", "x").await.values.is_empty());
+    assert!(ask(Reference::for_prompt("narrate"), "format", "x").await.values.is_empty());
 }

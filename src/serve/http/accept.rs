@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{FutureExt as _, StreamExt as _};
 use mediatype::{MediaType, MediaTypeList, ReadParams as _};
-use rmcp::model::{ErrorCode, RequestId};
+use rmcp::model::{ErrorCode, ProtocolVersion, RequestId};
 use serde_json::Value;
 use sse_stream::SseStream;
 
@@ -23,6 +23,9 @@ use crate::telemetry::display;
 /// The `Accept` header of every request after this layer.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
+/// The header with the revision of a message.
+const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
 /// The method that only an event stream can answer. Clients of its revision repeat the method in a header.
 const LISTEN: &str = "subscriptions/listen";
 
@@ -32,22 +35,40 @@ pub async fn negotiate(mut request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let id = request.extensions().get::<MessageId>().and_then(|MessageId(id)| id.clone());
-    let refuse = |status, text: &str| refusal(status, ErrorCode::INVALID_REQUEST, text, id.as_ref());
-    if let Err(text) = check_type(request.headers()) {
-        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &text);
-    }
-    let format = match Format::accepted(request.headers()) {
+    let format = match agreed(request.headers(), id.as_ref()) {
         Ok(format) => format,
-        Err(text) => return refuse(StatusCode::NOT_ACCEPTABLE, &text),
+        Err(refusal) => return *refusal,
     };
     let listens = request.headers().get("mcp-method").is_some_and(|method| method == LISTEN);
     if listens && format == Format::Message {
         let text = format!("{LISTEN} is answered with an event stream, so Accept must name {EVENTS}");
-        return refuse(StatusCode::NOT_ACCEPTABLE, &text);
+        return refusal(StatusCode::NOT_ACCEPTABLE, ErrorCode::INVALID_REQUEST, &text, id.as_ref());
     }
     request.headers_mut().insert(ACCEPT, BOTH);
     let answer = next.run(request).then(move |response| format.fit(response, id));
     begin_in_time(answer, format).await
+}
+
+/// The format of the response to a message with these headers, or the refusal.
+pub(super) fn agreed(headers: &HeaderMap, id: Option<&RequestId>) -> Result<Format, Box<Response>> {
+    let refuse =
+        |status| move |text: String| Box::new(refusal(status, ErrorCode::INVALID_REQUEST, &text, id));
+    check_type(headers).map_err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
+    check_revision(headers).map_err(refuse(StatusCode::BAD_REQUEST))?;
+    Format::accepted(headers).map_err(refuse(StatusCode::NOT_ACCEPTABLE))
+}
+
+/// Refuses a message with different revisions, because the service would take the first.
+fn check_revision(headers: &HeaderMap) -> Result<(), String> {
+    let mut given = headers.get_all(REVISION).iter();
+    let first = given.next();
+    match given.find(|other| Some(*other) != first) {
+        Some(_) => {
+            let given = display(&shown(headers, &REVISION), 128);
+            Err(format!("the request has several MCP-Protocol-Version headers ({given}); send one"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses a message of another `Content-Type`. A web page may send other types without a preflight.
@@ -99,6 +120,7 @@ impl Format {
             return match response.status() {
                 _ if is_json => response,
                 StatusCode::UNSUPPORTED_MEDIA_TYPE => no_message(response, id).await,
+                StatusCode::BAD_REQUEST => with_revisions(response, id).await,
                 _ => of_message(response, id.as_ref()),
             };
         }
@@ -132,10 +154,21 @@ fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
 async fn no_message(response: Response, id: Option<RequestId>) -> Response {
     let text = to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
     let text = format!(
-        "the body is JSON, but not a single MCP message such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
-         \"tools/list\"}} (lists of messages are not supported): {}",
+        "the body is JSON, but no MCP message such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
+         \"tools/list\"}}: {}",
         String::from_utf8_lossy(&text)
     );
+    refusal(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, &text, id.as_ref())
+}
+
+/// A refusal in plain text. One that is about the revision gets those that the server has.
+async fn with_revisions(response: Response, id: Option<RequestId>) -> Response {
+    let text = to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
+    let mut text = String::from_utf8_lossy(&text).trim().to_owned();
+    if text.contains("MCP-Protocol-Version") {
+        let known = ProtocolVersion::KNOWN_VERSIONS.iter().map(ProtocolVersion::as_str);
+        text = format!("{text}; it must be one of {}", known.collect::<Vec<_>>().join(", "));
+    }
     refusal(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, &text, id.as_ref())
 }
 
@@ -156,7 +189,7 @@ async fn message_of(response: Response, id: Option<RequestId>) -> Response {
 }
 
 /// A JSON message as an event stream.
-fn stream_of(response: Response) -> Response {
+pub(super) fn stream_of(response: Response) -> Response {
     let events = events_of(response).map(Ok::<_, std::convert::Infallible>);
     ([(CONTENT_TYPE, EVENTS)], Body::from_stream(events)).into_response()
 }

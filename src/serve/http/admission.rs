@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,7 @@ use super::held::holding;
 use super::rpc::{MessageId, of_message, refusal};
 use crate::mcp::{CallRates, Caller};
 use crate::permits::{Exhausted, Permits, Reservation};
+use crate::serve::batch;
 use crate::serve::json::{self, Unfit, without_mark};
 use crate::serve::outline::Outline;
 use crate::serve::readable_id::readable_id;
@@ -90,6 +92,20 @@ impl Admission {
     }
 }
 
+impl Admission {
+    /// Counts the messages of a batch beyond the first, which are as much work as so many requests. Returns the refusal
+    /// if that is too much.
+    pub async fn admit_more(&self, parts: &Parts, count: usize) -> Option<Response> {
+        let caller = parts.extensions.get::<Caller>().map(|caller| caller.limited_as().to_owned());
+        let requests = u32::try_from(count).unwrap_or(u32::MAX);
+        if let Some(refusal) = self.too_many(&caller.unwrap_or_default(), requests) {
+            return Some(refusal);
+        }
+        let memory = parts.extensions.get::<Reservation>()?;
+        memory.grow(count.saturating_mul(LEAST), PATIENCE).await.err().map(no_memory)
+    }
+}
+
 /// Middleware for every request of a known caller. Counts the request and its connection, and reserves memory for it
 /// until its response is sent.
 pub async fn count(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {
@@ -148,7 +164,9 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
             return of_message(refused, id.as_ref());
         }
     };
-    let body = match json::repaired(&body) {
+    // The messages of a batch are repaired and checked when it is split.
+    let is_batch = batch::is_batch(&body);
+    let body = match json::repaired(&body).filter(|_| !is_batch) {
         Some(changed) => {
             parts.headers.remove(header::CONTENT_LENGTH);
             Bytes::from(changed)
@@ -156,7 +174,7 @@ pub async fn admit(State(admission): State<Admission>, request: Request, next: N
         None => body,
     };
     // The service would not recognize it as a message.
-    if let Some(error) = Outline::of(&body).problem() {
+    if let Some(error) = Outline::of(&body).problem().filter(|_| !is_batch) {
         return refusal(StatusCode::BAD_REQUEST, error.code, &error.message, id.as_ref());
     }
     parts.extensions.insert(MessageId(id.clone()));

@@ -8,6 +8,7 @@ mod accept;
 pub mod access;
 mod admission;
 mod apps;
+mod batch;
 mod cancel;
 mod choose;
 mod connection;
@@ -233,6 +234,7 @@ fn app<H: ServerHandler + Clone>(
         .layer(from_fn(apps::sessions))
         .layer(chosen)
         .layer(from_fn_with_state(Cancellable::default(), cancellable))
+        .layer(from_fn_with_state(admission.clone(), batch::unpack))
         .layer(admitted)
         .merge(sse.unwrap_or_default())
         .merge(uploads::routes(server))

@@ -12,9 +12,18 @@ use serde_json::{Value, json};
 /// The longest text of a refusal, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// The refusal of methods other than POST on the route of messages.
+/// The refusal of methods other than POST at `/mcp`.
 const NOT_POST: &str = "Send messages with POST to /mcp. This transport keeps no sessions, so there is no stream to GET \
                         and nothing to DELETE";
+
+/// The refusal of methods that a route does not have.
+fn other_method(path: &str) -> &'static str {
+    match path {
+        "/sse" => "Open a stream with GET /sse",
+        "/messages" => "Send messages with POST to the address that GET /sse gives",
+        _ => NOT_POST,
+    }
+}
 
 /// The id of a message, passed on with its request and with its refusal; `None` if it has no readable id.
 #[derive(Debug, Clone)]
@@ -23,6 +32,11 @@ pub struct MessageId(pub Option<RequestId>);
 /// A JSON-RPC error. The id is null if it is not known (JSON-RPC 2.0, section 5).
 pub fn refusal(status: StatusCode, code: ErrorCode, text: &str, id: Option<&RequestId>) -> Response {
     (status, Json(error(code, text, None, id))).into_response()
+}
+
+/// A response whose body is this JSON text.
+pub fn of_json(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 fn error(code: ErrorCode, text: &str, data: Option<Value>, id: Option<&RequestId>) -> Value {
@@ -80,20 +94,25 @@ impl Format {
 
 /// Middleware for all routes: turns a refusal that is plain text into the format of its route. Its headers stay.
 pub async fn in_format(request: Request, next: Next) -> Response {
-    let format = Format::of(&request);
+    let (format, other_method) = (Format::of(&request), other_method(request.uri().path()));
     let response = next.run(request).await;
     match format {
-        Some(format) if is_text_refusal(&response) => formatted(format, response).await,
+        Some(format) if is_text_refusal(&response) => formatted(format, response, other_method).await,
         _ => response,
     }
 }
 
-async fn formatted(format: Format, response: Response) -> Response {
+/// A refusal of a message as a JSON-RPC error, if it is plain text.
+pub async fn as_error(response: Response) -> Response {
+    if is_text_refusal(&response) { formatted(Format::Rpc, response, NOT_POST).await } else { response }
+}
+
+async fn formatted(format: Format, response: Response, other_method: &str) -> Response {
     let (mut parts, body) = response.into_parts();
     let text = to_bytes(body, LONGEST).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let text = match text.trim() {
-        _ if format == Format::Rpc && parts.status == StatusCode::METHOD_NOT_ALLOWED => NOT_POST,
+        _ if format == Format::Rpc && parts.status == StatusCode::METHOD_NOT_ALLOWED => other_method,
         "" => parts.status.canonical_reason().unwrap_or("the request was refused"),
         text => text,
     };

@@ -12,14 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::to_bytes;
 use axum::extract::{Extension, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt as _, poll_fn};
-use rmcp::RoleServer;
-use rmcp::model::{ClientJsonRpcMessage, ErrorCode, JsonRpcMessage, RequestId};
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ProtocolVersion, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_server_with_ct};
 use rmcp::transport::Transport;
+use rmcp::{ErrorData, RoleServer};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -27,10 +28,14 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::LARGEST_BODY;
 use super::keepalive::PING;
-use super::rpc::{MessageId, refusal};
+use super::rpc::{of_json, refusal};
 use crate::mcp::{self, Caller, Connection, Server};
 use crate::permits::{Exhausted, Permit, Permits, Reservation};
+use crate::serve::answers::text_of;
+use crate::serve::batch::{self, Batches, Complete};
 use crate::serve::in_flight::{InFlight, Refused, answered};
+use crate::serve::lines::{Unread, message};
+use crate::serve::opening::{Early, Opening};
 
 /// The most streams at once.
 const SESSIONS: usize = 64;
@@ -62,10 +67,17 @@ struct Session {
     principal: String,
     /// The tools that the session was opened with.
     tools: Option<Vec<&'static str>>,
-    requests: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
-    in_flight: InFlight,
+    line: Line,
     end: CancellationToken,
     _place: Permit,
+}
+
+/// The way of a client's messages to its session. A handle: cloning is cheap.
+#[derive(Debug, Clone)]
+struct Line {
+    requests: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
+    in_flight: InFlight,
+    batches: Batches,
 }
 
 /// Ends a session when its stream is dropped, because responses can no longer be delivered.
@@ -120,8 +132,15 @@ impl Sessions {
 /// A queued message. It is serialized at once, because the text takes much less memory than the value.
 #[derive(Debug)]
 struct Waiting {
-    answers: Option<RequestId>,
+    /// The requests that it answers.
+    answers: Vec<RequestId>,
     text: String,
+}
+
+impl From<Complete> for Waiting {
+    fn from(Complete { ids, text }: Complete) -> Self {
+        Self { answers: ids, text }
+    }
 }
 
 /// The server side of a session.
@@ -129,6 +148,8 @@ struct Messages {
     requests: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
     answers: mpsc::Sender<Waiting>,
     in_flight: InFlight,
+    batches: Batches,
+    opening: Opening,
 }
 
 impl Transport<RoleServer> for Messages {
@@ -138,18 +159,30 @@ impl Transport<RoleServer> for Messages {
         &mut self,
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        let text = serde_json::to_string(&message);
+        self.batches.sends(&message);
         let answers = answered(&message).cloned();
-        match (&text, &answers) {
-            (Ok(text), _) => self.in_flight.queued(&message, text.len()),
-            (Err(_), Some(id)) => self.in_flight.left(id),
-            (Err(_), None) => {}
-        }
-        drop(message);
+        let text = text_of(message);
+        let waiting = match (text, answers) {
+            (Ok(text), Some(id)) => {
+                self.in_flight.queued(&id, text.len());
+                if self.batches.wait_for(&id) {
+                    Ok(self.batches.answer(&id, text).map(Waiting::from))
+                } else {
+                    Ok(Some(Waiting { answers: vec![id], text }))
+                }
+            }
+            (Ok(text), None) => Ok(Some(Waiting { answers: Vec::new(), text })),
+            (Err(error), id) => {
+                if let Some(id) = id {
+                    self.in_flight.left(&id);
+                }
+                Err(error)
+            }
+        };
         let queue = self.answers.clone();
         async move {
-            let sent = queue.send(Waiting { answers, text: text? }).await;
-            sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+            let Some(waiting) = waiting? else { return Ok(()) };
+            queue.send(waiting).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
         }
     }
 
@@ -157,13 +190,16 @@ impl Transport<RoleServer> for Messages {
         loop {
             let message = self.requests.recv().await?;
             self.in_flight.received(&message);
-            let (Some(problem), JsonRpcMessage::Request(request)) =
-                (mcp::initialize_problem(&message), &message)
-            else {
-                return Some(message);
-            };
-            let refusal = JsonRpcMessage::error(problem, Some(request.id.clone()));
-            self.send(refusal).await.ok()?;
+            if let Some(complete) = self.batches.received(&message) {
+                self.answers.send(complete.into()).await.ok()?;
+            }
+            match (self.opening.check(&message), message) {
+                (Early::Pass, message) => return Some(message),
+                (Early::Refuse(problem), JsonRpcMessage::Request(request)) => {
+                    self.send(JsonRpcMessage::error(problem, Some(request.id))).await.ok()?;
+                }
+                _ => {}
+            }
         }
     }
 
@@ -192,11 +228,11 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let (answers, mut outgoing) = mpsc::channel::<Waiting>(WAITING);
     // Derived from `late` and not from `stop`, so that pending responses are still sent when the server stops.
     let (in_flight, end) = (InFlight::new(OPEN), sessions.late.child_token());
+    let (batches, opening) = (Batches::default(), Opening::default());
     let session = Session {
         principal: caller.principal,
         tools: caller.tools,
-        requests,
-        in_flight: in_flight.clone(),
+        line: Line { requests, in_flight: in_flight.clone(), batches: batches.clone() },
         end: end.clone(),
         _place: place,
     };
@@ -204,7 +240,7 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     sessions.tracker.spawn(sessions.clone().end_in_time(in_flight.clone(), end.clone()));
     let ending = Ending { sessions: sessions.clone(), id: id.clone(), end: end.clone() };
     let (server, ended) = (sessions.server.clone(), end.clone());
-    let messages = Messages { requests: incoming, answers, in_flight: in_flight.clone() };
+    let messages = Messages { requests: incoming, answers, in_flight: in_flight.clone(), batches, opening };
     sessions.tracker.spawn(async move {
         if let Ok(running) = serve_server_with_ct(server, messages, ended).await {
             let _ = running.waiting().await;
@@ -213,8 +249,8 @@ pub async fn open(State(sessions): State<Sessions>, Extension(caller): Extension
     let first = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
     let rest = poll_fn(move |context| outgoing.poll_recv(context)).map(move |Waiting { answers, text }| {
         let _held = &ending;
-        if let Some(id) = answers {
-            in_flight.left(&id);
+        for id in &answers {
+            in_flight.left(id);
         }
         Event::default().event("message").data(text)
     });
@@ -240,7 +276,6 @@ pub async fn post(
 ) -> Response {
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(mcp::Session(session_id.clone()));
-    let id = parts.extensions.get::<MessageId>().and_then(|MessageId(id)| id.clone());
     // Another caller's session looks the same as an unknown one.
     let session = {
         let table = sessions.table();
@@ -248,46 +283,128 @@ pub async fn post(
         session.map(|session| {
             // The token's present rights, limited to the tools that the session was opened with.
             parts.extensions.insert(Caller { tools: session.tools.clone(), ..caller });
-            (session.requests.clone(), session.in_flight.clone(), session.end.clone())
+            (session.line.clone(), session.end.clone())
         })
     };
-    let Some((requests, in_flight, end)) = session else {
+    let Some((line, end)) = session else {
         return (StatusCode::NOT_FOUND, "There is no such session; open one with GET /sse.\n")
             .into_response();
     };
     // `admit` has already read and checked the body.
     let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
-    let mut message: ClientJsonRpcMessage = match serde_json::from_slice(&body) {
-        Ok(message) => message,
-        Err(error) => {
-            let text = format!("the body is JSON, but not a single MCP message: {error}");
-            return refusal(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, &text, id.as_ref());
-        }
+    let is_batch = batch::is_batch(&body);
+    let entries = if is_batch { line.entries(&body) } else { Ok(vec![&body[..]]) };
+    let entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, error.code, &error.message, None),
     };
-    drop(body);
-    if let JsonRpcMessage::Request(request) = &message {
-        match in_flight.enter(&request.id, parts.extensions.get::<Reservation>().cloned()) {
-            Ok(handling) => message.insert_extension(handling),
-            Err(refused) => return not_started(&request.id, refused),
+    // Reserved before anything is registered, so that a client that leaves now leaves nothing half done.
+    let Ok(places) = line.requests.reserve_many(entries.len()).await else {
+        return (StatusCode::NOT_FOUND, "The session has ended.\n").into_response();
+    };
+    let taken = if is_batch { line.unpack(entries, &parts) } else { line.take(&body, &parts) };
+    let messages = match taken {
+        Ok(messages) => messages,
+        Err(refusal) => return *refusal,
+    };
+    for (place, mut message) in places.zip(messages) {
+        message.insert_extension(parts.clone());
+        message.insert_extension(Connection(end.clone()));
+        place.send(message);
+    }
+    (StatusCode::ACCEPTED, "Accepted\n").into_response()
+}
+
+impl Line {
+    /// Splits a batch into the texts of its messages.
+    fn entries<'a>(&self, body: &'a [u8]) -> Result<Vec<&'a [u8]>, ErrorData> {
+        let revision = self.batches.revision();
+        batch::entries(body, revision.as_ref().map(ProtocolVersion::as_str))
+    }
+
+    /// Reads a body that is one message. Nothing is left of a notification that cannot be read.
+    fn take(&self, body: &[u8], parts: &Parts) -> Result<Vec<ClientJsonRpcMessage>, Box<Response>> {
+        let mut message = match message(body) {
+            Some(Ok(message)) => message,
+            Some(Err(Unread { id, error })) => {
+                return Err(Box::new(refusal(
+                    StatusCode::BAD_REQUEST,
+                    error.code,
+                    &error.message,
+                    id.as_ref(),
+                )));
+            }
+            None => return Ok(Vec::new()),
+        };
+        match self.enter(&mut message, parts) {
+            Ok(()) => Ok(vec![message]),
+            Err((id, refused)) => Err(Box::new(not_started(&id, refused))),
         }
     }
-    message.insert_extension(parts);
-    message.insert_extension(Connection(end));
-    match requests.send(message).await {
-        Ok(()) => (StatusCode::ACCEPTED, "Accepted\n").into_response(),
-        Err(_) => (StatusCode::NOT_FOUND, "The session has ended.\n").into_response(),
+
+    /// Reads the messages of a batch. A message that cannot be handled has its error among the answers, which arrive on
+    /// the stream, or in the response to the post if no request was handled.
+    fn unpack(&self, entries: Vec<&[u8]>, parts: &Parts) -> Result<Vec<ClientJsonRpcMessage>, Box<Response>> {
+        let (mut messages, mut waiting, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in entries {
+            let error = match message(entry) {
+                Some(Ok(mut message)) => match self.enter(&mut message, parts) {
+                    Ok(()) => {
+                        if let JsonRpcMessage::Request(request) = &message {
+                            waiting.push(request.id.clone());
+                        }
+                        messages.push(message);
+                        continue;
+                    }
+                    Err((id, refused)) => {
+                        let text = refusal_text(&id, refused);
+                        JsonRpcMessage::error(ErrorData::invalid_request(text, None), None)
+                    }
+                },
+                Some(Err(Unread { id, error })) => {
+                    JsonRpcMessage::error(error, id.filter(|id| !self.in_flight.is_open(id)))
+                }
+                None => continue,
+            };
+            answers.extend(text_of(error));
+        }
+        if let (true, Some(text)) = (waiting.is_empty(), batch::array(&answers)) {
+            return Err(Box::new(of_json(StatusCode::BAD_REQUEST, text)));
+        }
+        self.batches.open(waiting, answers);
+        Ok(messages)
+    }
+
+    /// Registers a request.
+    fn enter(&self, message: &mut ClientJsonRpcMessage, parts: &Parts) -> Result<(), (RequestId, Refused)> {
+        let JsonRpcMessage::Request(request) = &*message else { return Ok(()) };
+        let id = request.id.clone();
+        let memory = parts.extensions.get::<Reservation>().cloned();
+        match self.in_flight.enter(&id, memory) {
+            Ok(handling) => {
+                message.insert_extension(handling);
+                Ok(())
+            }
+            Err(refused) => Err((id, refused)),
+        }
+    }
+}
+
+fn refusal_text(id: &RequestId, refused: Refused) -> String {
+    match refused {
+        Refused::SameId => {
+            let id: String = id.to_string().chars().take(64).collect();
+            format!("Request {id} has no answer yet; a new request needs another id.\n")
+        }
+        Refused::Full(most) => format!("{most} requests are not answered yet; read the stream first.\n"),
     }
 }
 
 fn not_started(id: &RequestId, refused: Refused) -> Response {
+    let text = refusal_text(id, refused);
     match refused {
-        Refused::SameId => {
-            let id: String = id.to_string().chars().take(64).collect();
-            let text = format!("Request {id} is still in progress; a new request needs another id.\n");
-            (StatusCode::CONFLICT, text).into_response()
-        }
-        Refused::Full(most) => {
-            let text = format!("{most} requests are not answered yet; read the stream first.\n");
+        Refused::SameId => (StatusCode::CONFLICT, text).into_response(),
+        Refused::Full(_) => {
             (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "5")], text).into_response()
         }
     }

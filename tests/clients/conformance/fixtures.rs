@@ -7,13 +7,13 @@ use std::time::Duration;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, ClientCapabilities,
-    CompleteRequestParams, CompleteResult, ContentBlock, CustomRequest, CustomResult, DiscoverResult,
-    GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, InputRequest,
-    InputRequests, InputRequiredResult, InputResponses, JsonObject, ListPromptsResult,
+    CompleteRequestParams, CompleteResult, CompletionInfo, ContentBlock, CustomRequest, CustomResult,
+    DiscoverResult, GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult,
+    InputRequest, InputRequests, InputRequiredResult, InputResponses, JsonObject, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
     ProgressNotificationParam, Prompt, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
-    RequestStateCodec, Resource, ResourceContents, ResourceTemplate, ServerConfig, SubscribeRequestParams,
-    SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
+    Reference, RequestStateCodec, Resource, ResourceContents, ResourceTemplate, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer};
@@ -312,6 +312,11 @@ impl ServerHandler for Fixed {
         request: CompleteRequestParams,
         context: Context,
     ) -> Result<CompleteResult, ErrorData> {
+        if let Reference::Prompt(prompt) = &request.r#ref
+            && FIXTURES.prompts.iter().any(|fixture| fixture.name == prompt.name)
+        {
+            return Ok(CompleteResult::new(CompletionInfo::default()));
+        }
         self.0.complete(request, context).await
     }
 

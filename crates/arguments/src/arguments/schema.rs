@@ -73,14 +73,28 @@ fn drop_lengths(schema: &mut Value) {
 
 /// The names and types at the top level of a result. Many tools answer with a job view, and models do not read output
 /// schemas, so descriptions and the fields of inner objects would cost each conversation more than all input schemas.
+///
+/// A failed call answers with [`OF_ERRORS`] alone, and some clients check that against the schema too, and show a person
+/// the mismatch in place of the error. So nothing else is required.
 fn outline(schema: &JsonObject) -> JsonObject {
-    let mut outline = kept(schema, &["type", "required"]);
+    let mut outline = kept(schema, &["type"]);
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    let required: Vec<_> = required.filter(|name| OF_ERRORS.iter().any(|(of, _)| *name == of)).collect();
+    if !required.is_empty() {
+        outline.insert("required".to_owned(), json!(required));
+    }
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     let shown = properties.filter(|(_, property)| property.get(QUIET).is_none());
-    let properties = shown.map(|(name, property)| (name.clone(), kind(property)));
-    outline.insert("properties".to_owned(), properties.collect::<JsonObject>().into());
+    let mut properties: JsonObject = shown.map(|(name, property)| (name.clone(), kind(property))).collect();
+    for (name, kind) in OF_ERRORS {
+        properties.entry(*name).or_insert_with(|| json!({ "type": kind }));
+    }
+    outline.insert("properties".to_owned(), properties.into());
     outline
 }
+
+/// The fields of a failed call's result, with their types.
+const OF_ERRORS: &[(&str, &str)] = &[("error", "object"), ("next", "string")];
 
 /// The type of a field, with the type of its items.
 fn kind(schema: &Value) -> Value {
