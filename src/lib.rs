@@ -50,6 +50,7 @@ pub mod speech;
 mod stills;
 pub mod store;
 pub mod telemetry;
+mod texts;
 pub mod tools;
 pub mod viewer;
 
