@@ -8,9 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use super::flags::Flags;
 use super::shell::answer::Output;
 use super::shell::exit;
-use super::texts::{Language, LanguageOption};
 use super::{login, prune, setup};
 use crate::config::Config;
+use crate::texts::{Language, LanguageOption};
 
 /// An MCP server for MiniMax (Hailuo): chat, speech, voices, images, video, music and files.
 #[derive(Debug, Parser)]

@@ -18,7 +18,8 @@ mod sandbox;
 mod settings_table;
 mod setup;
 mod shell;
-mod texts;
+
+mod usage;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read as _, Write};
@@ -35,7 +36,6 @@ use self::flags::Flags;
 use self::login::Stored;
 use self::outcome::{Coded, Outcome};
 use self::setup::clients::{Folders, System};
-use self::texts::Language;
 use crate::config::{Config, DEFAULT_LOG, KeyKind, Places};
 use crate::facts;
 use crate::gallery::pages;
@@ -43,6 +43,7 @@ use crate::media::private;
 use crate::serve::http::access::Access;
 use crate::serve::{http, stdio};
 use crate::telemetry::{self, in_words};
+use crate::texts::{self, Language};
 use crate::tools;
 
 /// The largest file with a key that is read, in bytes. Real ones are much smaller.
@@ -50,13 +51,10 @@ const MOST: u64 = 64 << 10;
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let typed: Vec<_> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&typed) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help goes to stdout and errors to stderr. No server runs yet, so stdout is free.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return usage::print(error, &typed, Language::of(environment)),
     };
     if arguments.sandbox && arguments.command.as_ref().is_some_and(|command| !command.has_sandbox()) {
         let words = "--sandbox is for serving and for calling tools: `demo` and `sandbox` always use the simulator, and \
@@ -83,30 +81,32 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let from_environment = config.key.is_some() && !is_stored(|stored| stored.key_in_use);
     let plan_from_environment = config.plan_key.is_some() && !is_stored(|stored| stored.plan_key_in_use);
     if let Some(path) = config.key_file.clone() {
-        let text = read_text(&path);
+        let text = read_text(&path, "a key");
         if !from_environment {
             key_text = text.as_ref().ok().cloned();
         }
         config.take_key(text);
     }
     if let Some(path) = config.plan_key_file.clone() {
-        let text = read_text(&path);
+        let text = read_text(&path, "a key");
         if !plan_from_environment {
             plan_text = text.as_ref().ok().cloned();
         }
         config.take_plan_key(text);
     }
     if let Some(path) = config.webhook.secret_file.clone() {
-        config.take_webhook_secret(read_text(&path));
+        config.take_webhook_secret(read_text(&path, "the secret of a webhook"));
     }
     let sources = doctor::Sources {
         key: match &stored {
-            Some(Stored { path, key_in_use: true, .. }) => doctor::KeySource::login(path),
+            Some(stored) if stored.key_in_use => doctor::KeySource::login(stored.place("MINIMAX_API_KEY")),
             _ if from_environment => doctor::KeySource::setting("MINIMAX_API_KEY", key_text),
             _ => doctor::KeySource::setting("MINIMAX_API_KEY_FILE", key_text),
         },
         plan_key: match &stored {
-            Some(Stored { path, plan_key_in_use: true, .. }) => doctor::KeySource::login(path),
+            Some(stored) if stored.plan_key_in_use => {
+                doctor::KeySource::login(stored.place("MINIMAX_PLAN_KEY"))
+            }
             _ if plan_from_environment => doctor::KeySource::setting("MINIMAX_PLAN_KEY", plan_text),
             _ => doctor::KeySource::setting("MINIMAX_PLAN_KEY_FILE", plan_text),
         },
@@ -196,8 +196,12 @@ fn settings(
     match Stored::read(&config.data_dir) {
         Ok(Some(mut stored)) => {
             stored.use_beside(has_key, has_plan_key);
+            let unread = stored.read_keyring().err();
             if stored.is_in_use() {
                 config = Config::read(|name| stored.setting(name, lookup), &places());
+            }
+            if let Some(why) = unread {
+                report_unread(&mut config, &stored, why);
             }
             (config, Some(stored))
         }
@@ -212,12 +216,25 @@ fn settings(
     }
 }
 
-/// Reads the file of a setting that contains one key.
-fn read_text(path: &Path) -> io::Result<String> {
+/// Says why a key of the keyring is not there. Without any key, no call can buy anything. With another one, calls are refused,
+/// because that would pay for what the missing key has to pay for.
+fn report_unread(config: &mut Config, stored: &Stored, why: String) {
+    if config.keys().first.is_none() {
+        config.key_note = Some(why.clone());
+        config.warnings.push(why);
+        return;
+    }
+    for setting in stored.unread() {
+        config.found(setting, format!("has no value: {why}"));
+    }
+}
+
+/// Reads the file of a setting that holds one key, or something like it, as `what` says.
+fn read_text(path: &Path, what: &str) -> io::Result<String> {
     let mut text = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MOST + 1).read_to_string(&mut text));
     match read {
-        Ok(_) if text.len() as u64 > MOST => Err(io::Error::other("it is too long for a key")),
+        Ok(_) if text.len() as u64 > MOST => Err(io::Error::other(format!("it is too long for {what}"))),
         Ok(_) => Ok(text),
         Err(error) => Err(io::Error::new(error.kind(), in_words(&error))),
     }
@@ -270,7 +287,7 @@ async fn obey(
         }
         Command::Setup(options) => {
             let mut stored = stored.cloned();
-            if setup::wants_login(&options, &config)? {
+            if stored.is_none() && setup::wants_login(&options, &config)? {
                 stored = Box::pin(log_in_first(&config)).await?;
             }
             set_up(&options, &config, stored.as_ref())?;
@@ -284,7 +301,7 @@ async fn obey(
         Command::Migrate => database::migrate(&config).await?,
         Command::Prune(options) => prune::run(&options, &config).await?,
         Command::Import { from } => database::import(&config, from.as_deref()).await?,
-        Command::Settings { json, .. } => settings_table::print(&config, flags, environment, json)?,
+        Command::Settings { json, .. } => settings_table::print(&config, flags, stored, environment, json)?,
         Command::Completions { shell } => completions::print(shell)?,
         Command::Man { command } => completions::print_manual(command.as_deref())?,
         Command::Gallery { port, no_open, world } => {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::doctor::masked;
 use super::flags::Flags;
+use super::login::Stored;
 use super::outcome::Outcome;
 use crate::config::{ALIASES, Config, SETTINGS, Setting};
 
@@ -15,7 +16,7 @@ struct Row {
     name: &'static str,
     /// The given value, or the default. Secrets are masked.
     value: String,
-    /// `option --region`, `environment`, `file …` or `default`.
+    /// `option --region`, `environment`, `file …`, `minimax-mcp login, …` or `default`.
     source: String,
     default: String,
     meaning: String,
@@ -27,10 +28,12 @@ struct Row {
 pub(super) fn print(
     config: &Config,
     flags: &Flags,
+    stored: Option<&Stored>,
     lookup: impl Fn(&str) -> Option<String>,
     json: bool,
 ) -> Outcome {
-    let rows: Vec<_> = SETTINGS.iter().map(|setting| row(setting, config, flags, &lookup)).collect();
+    let row = |setting| row(setting, config, (flags, stored), &lookup);
+    let rows: Vec<_> = SETTINGS.iter().map(row).collect();
     if json {
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&rows)?)?;
         return Ok(());
@@ -54,7 +57,12 @@ pub(super) fn print(
     Ok(())
 }
 
-fn row(setting: &Setting, config: &Config, flags: &Flags, lookup: &impl Fn(&str) -> Option<String>) -> Row {
+fn row(
+    setting: &Setting,
+    config: &Config,
+    (flags, stored): (&Flags, Option<&Stored>),
+    lookup: &impl Fn(&str) -> Option<String>,
+) -> Row {
     let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
     let alias = ALIASES.iter().find(|(name, _)| *name == setting.name).map(|(_, alias)| *alias);
     let (key, key_file) = match setting.name {
@@ -68,8 +76,10 @@ fn row(setting: &Setting, config: &Config, flags: &Flags, lookup: &impl Fn(&str)
         if let (Some(option), Some(value)) = (flags.option(setting.name), flags.value(setting.name)) {
             (value.to_owned(), format!("option {option}"))
         } else if key_from_file {
-            match (key, key_file) {
-                (Some(_), Some(file)) => (String::new(), format!("file {}", file.display())),
+            match (key, key_file, stored.and_then(|stored| stored.source(setting.name))) {
+                (Some(_), _, Some(login)) => (String::new(), login),
+                (None, _, Some(login)) => ("not read".to_owned(), login),
+                (Some(_), Some(file), None) => (String::new(), format!("file {}", file.display())),
                 _ => ("none".to_owned(), "default".to_owned()),
             }
         } else if let Some(value) = given(setting.name) {
@@ -81,7 +91,7 @@ fn row(setting: &Setting, config: &Config, flags: &Flags, lookup: &impl Fn(&str)
         };
     let value = match key {
         Some(key) => masked(key),
-        None if setting.is_secret() && source != "default" => "not shown".to_owned(),
+        None if setting.is_secret() && source != "default" && !key_from_file => "not shown".to_owned(),
         None => without_credentials(&value),
     };
     let problems = config.problems.iter().filter(|problem| problem.name == setting.name);

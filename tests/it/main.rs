@@ -183,12 +183,16 @@ mod wishes;
 // What the doctor finds.
 mod doctor;
 #[cfg(target_os = "linux")]
+mod doctor_entries;
+#[cfg(target_os = "linux")]
 mod doctor_fetchers;
 // A key file whose key is replaced.
 #[cfg(unix)]
 mod doctor_states;
 mod home;
 mod key_file;
+#[cfg(target_os = "linux")]
+mod keyring;
 mod login;
 // Wrong settings, placeholders, misspelt names, and the command line.
 mod settings;

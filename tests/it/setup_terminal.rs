@@ -13,7 +13,7 @@ use crate::stdio::on_stage;
 
 /// Runs a command with a terminal as stdin, stdout and stderr, and gives each answer when its question is shown. Returns
 /// whether the command succeeded, and what the terminal showed.
-fn at_terminal(
+pub fn at_terminal(
     home: &Home,
     settings: &[(&str, &str)],
     arguments: &[&str],
@@ -55,7 +55,7 @@ fn at_terminal(
 }
 
 const OFFER: &str = "Enter it now";
-const HIDDEN: &str = "it is not shown";
+pub const HIDDEN: &str = "it is not shown";
 const CHANGE: &str = "Change this file?";
 
 #[test]

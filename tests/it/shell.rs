@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod terminal;
+mod words;
 
 use std::fs;
 use std::path::Path;

@@ -12,11 +12,11 @@ use super::sources::Sources;
 use crate::api::account::{Balance, Window};
 use crate::api::probe::Probe;
 use crate::api::{ApiError, Client};
-use crate::cli::texts::doctor as say;
-use crate::cli::texts::login as say_login;
 use crate::config::{Config, HOSTS, KeyKind, NamedKey};
 use crate::facts::Class;
 use crate::money::{Currency, Decimal};
+use crate::texts::doctor as say;
+use crate::texts::login as say_login;
 
 /// How long a host may take to answer. Two such waits and the other checks take less than ten seconds.
 const PATIENCE: Duration = Duration::from_secs(4);

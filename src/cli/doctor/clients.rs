@@ -12,15 +12,16 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::account::masked;
+use super::entry_settings;
 use super::report::Line;
 use crate::cli::setup::clients::{CLIENTS, Client, Folders, Format, Scope};
 use crate::cli::setup::document;
 use crate::cli::setup::entry::{NAME, PACKAGE, is_ours, is_this_program, read};
 use crate::cli::setup::file::ConfigFile;
-use crate::cli::texts::doctor as say;
-use crate::cli::texts::setup as say_setup;
 use crate::config::{Config, read_key};
 use crate::telemetry::in_words;
+use crate::texts::doctor as say;
+use crate::texts::setup as say_setup;
 
 /// How long a server may take for its handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -72,6 +73,13 @@ impl Found {
         let (_, _, env) = read(&self.entry)?;
         let (_, text) = env.into_iter().find(|(name, _)| name == setting)?;
         read_key(&text).ok().map(SecretString::from)
+    }
+
+    /// What is wrong with the settings of the entry.
+    fn settings(&self, home: &Path) -> Vec<Line> {
+        let Some((_, _, env)) = read(&self.entry) else { return Vec::new() };
+        let fills_in = !self.client.is_strict && self.client.format != Format::Toml;
+        entry_settings::lines(CHECK, (self.client.title, &self.place()), &env, fills_in, home)
     }
 
     /// A key of the entry.
@@ -179,6 +187,7 @@ impl Entries {
             lines.extend(problems);
             lines.extend(duplicates(client, &own));
         }
+        lines.extend(self.found.iter().flat_map(|found| found.settings(&config.home)));
         lines.extend(self.found.iter().filter_map(|found| other_key(config, found)));
         lines.extend(join_all(self.found.iter().map(|found| started(found, &config.program_dirs))).await);
         if lines.is_empty() {

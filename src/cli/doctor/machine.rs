@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::report::Line;
 use crate::bucket::{Bucket, BucketProblem};
-use crate::cli::texts::doctor as say;
 use crate::config::{Config, ResourceMode};
 use crate::media::Roots;
 use crate::media::player::Player;
 use crate::store::{Store, inspect, inspect_server};
 use crate::telemetry::in_words;
+use crate::texts::doctor as say;
 use crate::tools;
 
 const MEBIBYTE: u64 = 1024 * 1024;

@@ -3,6 +3,7 @@
 
 mod account;
 mod clients;
+mod entry_settings;
 mod machine;
 mod report;
 mod sources;
@@ -16,8 +17,8 @@ use self::report::Report;
 pub(super) use self::sources::{KeySource, Sources};
 use super::outcome::Outcome;
 use super::setup::clients::Folders;
-use super::texts::doctor as say;
 use crate::config::Config;
+use crate::texts::doctor as say;
 use crate::tools;
 
 /// Runs all checks and prints them. Fails if one of them found something wrong.

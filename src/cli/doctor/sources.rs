@@ -1,10 +1,8 @@
 //! The sources of the keys that `doctor` checks.
 
-use std::path::Path;
-
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::cli::texts::login as say_login;
+use crate::texts::login as say_login;
 
 /// The source of a key.
 pub(in crate::cli) struct KeySource {
@@ -14,9 +12,9 @@ pub(in crate::cli) struct KeySource {
 }
 
 impl KeySource {
-    /// The key that `login` stored.
-    pub(in crate::cli) fn login(path: &Path) -> Self {
-        Self { words: say_login::source_login(path.display()), given: None }
+    /// A key that `login` stored, where these words say.
+    pub(in crate::cli) fn login(words: String) -> Self {
+        Self { words, given: None }
     }
 
     /// The value of a setting, or the text of the file that it names.

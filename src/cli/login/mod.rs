@@ -1,17 +1,21 @@
 //! `minimax-mcp login` and `logout`: one place for the keys, so that no client's file contains them.
 
+mod keyring;
 mod stored;
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
 use secrecy::SecretString;
 
+use self::keyring::Problem;
+use self::stored::NotStored;
 pub(super) use self::stored::Stored;
 use super::doctor;
 use super::outcome::Outcome;
-use super::texts::LanguageOption;
-use super::texts::login as say;
+use super::setup::ask;
 use crate::config::{Config, HOSTS, KeyKind, read_key};
+use crate::texts::LanguageOption;
+use crate::texts::login as say;
 
 /// The most bytes that are read, more than any key with the text that people paste around it.
 const MOST: u64 = 16 << 10;
@@ -22,6 +26,9 @@ pub(super) struct Options {
     /// The region of the key. Without it, both regions are asked, which costs nothing.
     #[arg(long, value_parser = ["global", "cn"])]
     region: Option<String>,
+    /// Store the key in the system's keyring instead of a file. While that is locked, the server starts without the key.
+    #[arg(long)]
+    keyring: bool,
     #[command(flatten)]
     pub(super) language: LanguageOption,
 }
@@ -65,13 +72,32 @@ pub(super) async fn store(options: &Options, config: &Config) -> Outcome {
             Some(region.clone())
         }
     };
-    let stored = Stored::write(&config.data_dir, &key, region.as_deref())?;
+    let write = |in_keyring| Stored::write(&config.data_dir, &key, region.as_deref(), in_keyring);
+    let written = match write(options.keyring) {
+        Err(NotStored::Keyring(problem)) if in_file_instead(&problem)? => write(false),
+        written => written,
+    };
+    let (stored, left) = match written {
+        Ok(written) => written,
+        Err(NotStored::Other(why)) => return Err(why.into()),
+        Err(NotStored::Keyring(problem)) => return Err(not_in_keyring(&problem).into()),
+    };
+    let is_of_plan = KeyKind::of(Some(&key)) == KeyKind::Plan;
+    let setting = if is_of_plan { "MINIMAX_PLAN_KEY" } else { "MINIMAX_API_KEY" };
     let region = region.map(say::stored_region).unwrap_or_default();
-    writeln!(io::stdout(), "{}", say::stored(kind, region, stored.path.display()))?;
+    let path = stored.path.display();
+    let words = if stored.is_in_keyring(setting) {
+        say::stored_in_keyring(kind, region, path)
+    } else {
+        say::stored(kind, region, path)
+    };
+    writeln!(io::stdout(), "{words}")?;
+    if let Some(problem) = left {
+        writeln!(io::stderr(), "minimax-mcp: {}", say::keyring_left(problem.words()))?;
+    }
     if stored.has_both() {
         writeln!(io::stdout(), "{}", say::both_stored())?;
     }
-    let is_of_plan = KeyKind::of(Some(&key)) == KeyKind::Plan;
     let setting = match (&config.key, &config.plan_key) {
         (Some(_), _) => Some("MINIMAX_API_KEY"),
         (None, Some(_)) if is_of_plan => Some("MINIMAX_PLAN_KEY"),
@@ -83,7 +109,20 @@ pub(super) async fn store(options: &Options, config: &Config) -> Outcome {
     Ok(())
 }
 
-/// The text with the key: at a terminal it is asked for without an echo, otherwise it is all of stdin.
+fn not_in_keyring(problem: &Problem) -> String {
+    say::keyring_not_stored(problem.words()) + &say::keyring_use_file()
+}
+
+/// Asks, at a terminal, whether the file may take the key that the keyring did not.
+fn in_file_instead(problem: &Problem) -> io::Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    writeln!(io::stderr(), "minimax-mcp: {}", say::keyring_not_stored(problem.words()))?;
+    ask(&say::keyring_offer_file(), &mut io::stdin().lock(), &mut io::stdout().lock())
+}
+
+/// The text with the key: asked for without an echo at a terminal, else all of stdin.
 fn typed() -> io::Result<String> {
     if io::stdin().is_terminal() {
         return rpassword::prompt_password(say::key_question());

@@ -8,7 +8,7 @@ mod yaml;
 use serde_json::Value;
 
 use super::clients::Format;
-use crate::cli::texts::setup as say;
+use crate::texts::setup as say;
 pub(super) use place::position;
 pub(in crate::cli) use place::{Entries, Place, Unusable};
 

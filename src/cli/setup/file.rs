@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::document::position;
-use crate::cli::texts::setup as say;
 use crate::telemetry::in_words;
+use crate::texts::setup as say;
 
 /// Marks the copies that `setup` makes.
 const BACKUP: &str = ".bak-minimax-";

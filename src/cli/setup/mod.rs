@@ -20,10 +20,10 @@ use self::plan::Plan;
 use self::undo::Edits;
 use super::login::Stored;
 use super::outcome::Outcome;
-use super::texts::LanguageOption;
-use super::texts::setup as say;
 use crate::config::Config;
 use crate::telemetry::in_words;
+use crate::texts::LanguageOption;
+use crate::texts::setup as say;
 
 /// The arguments of `setup`.
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,7 @@ use super::document::{self, Place};
 use super::entry::{ENVIRONMENTS, Entry, INPUT, NAME, merged};
 use super::file::ConfigFile;
 use super::undo::{Edit, Edits};
-use crate::cli::texts::setup as say;
+use crate::texts::setup as say;
 
 /// One file and its planned change.
 #[derive(Debug)]

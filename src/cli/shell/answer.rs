@@ -7,6 +7,7 @@ use rmcp::model::{CallToolResult, ErrorCode};
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
 
+use super::words::for_shell;
 use crate::mcp::ERROR_WORD;
 
 /// What is printed of a result.
@@ -97,6 +98,9 @@ impl Answer {
     /// The texts, with commands instead of the sentences that tell a model which tool to call next.
     fn for_person(&self) -> String {
         let mut text = self.texts.join("\n");
+        if self.is_error {
+            return for_shell(&text);
+        }
         let mut replace = |whole: &Value, words: &str| {
             let next = whole.get("next").and_then(Value::as_str).filter(|next| !next.is_empty());
             if let Some(next) = next {
@@ -113,13 +117,20 @@ impl Answer {
         for job in self.jobs() {
             let of = |name: &str| job.get(name).and_then(Value::as_str).unwrap_or_default();
             match of("status") {
-                "succeeded" => replace(job, ""),
-                // Other sentences explain why waiting does not help.
+                "succeeded" if job.get("job_id").is_some() => replace(job, ""),
+                // Other sentences say why waiting is of no use.
                 "submitting" | "running" if of("next").contains("get_job") => {
                     replace(job, &format!("`minimax-mcp wait {}` waits for its result.", of("job_id")));
                 }
-                _ => {}
+                _ => replace(job, &for_shell(of("next"))),
             }
+        }
+        // Other texts are what was asked for, which may speak of anything.
+        let warnings =
+            |job: &Value| job.get("warnings").and_then(Value::as_array).cloned().unwrap_or_default();
+        for warning in self.jobs().into_iter().flat_map(warnings) {
+            let warning = warning.as_str().unwrap_or_default();
+            text = text.replace(warning, &for_shell(warning));
         }
         text
     }

@@ -6,6 +6,7 @@ pub(super) mod exit;
 mod list;
 mod terminal;
 mod values;
+mod words;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

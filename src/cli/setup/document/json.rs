@@ -1,11 +1,13 @@
 //! JSON, with the comments and trailing commas that some clients allow.
 
-use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstInputValue, CstObject, CstObjectProp, CstRootNode};
+use jsonc_parser::errors::ParseErrorKind;
+use jsonc_parser::tokens::Token;
+use jsonc_parser::{ParseOptions, ParseStringErrorKind, Scanner, ScannerOptions};
 use serde_json::{Map, Value};
 
 use super::place::{Entries, Place, Unusable, position, unexpected};
-use crate::cli::texts::setup as say;
+use crate::texts::setup as say;
 
 fn parse(text: &str) -> Result<CstRootNode, Unusable> {
     let options = ParseOptions {
@@ -33,32 +35,27 @@ fn parse(text: &str) -> Result<CstRootNode, Unusable> {
 
 /// The first line end within a string.
 fn string_without_end(text: &str) -> Option<usize> {
-    let (mut rest, mut at) = (text, 0);
-    while let Some(found) = rest.find(['"', '/']) {
-        let (_, tail) = rest.split_at(found);
-        at += found;
-        let length = if tail.starts_with("//") {
-            tail.find(['\n', '\r']).unwrap_or(tail.len())
-        } else if tail.starts_with("/*") {
-            tail.find("*/").map_or(tail.len(), |end| end + 2)
-        } else if tail.starts_with('"') {
-            let mut is_escaped = false;
-            let end = tail.char_indices().skip(1).find(|(_, letter)| {
-                let ends = matches!(letter, '\n' | '\r') || (*letter == '"' && !is_escaped);
-                is_escaped = *letter == '\\' && !is_escaped;
-                ends
-            });
-            match end {
-                Some((end, '"')) => end + 1,
-                Some((end, _)) => return Some(at + end),
-                None => tail.len(),
+    let mut scanner = Scanner::new(text, &ScannerOptions::default());
+    loop {
+        let (scanned, start) = (scanner.scan(), scanner.token_start());
+        let end = match scanned {
+            Ok(Some(Token::String(_))) => scanner.token_end(),
+            Ok(Some(_)) => continue,
+            Ok(None) => return None,
+            Err(error) => {
+                let open = ParseStringErrorKind::UnterminatedStringLiteral;
+                let is_open = matches!(error.kind(), ParseErrorKind::String(kind) if *kind == open);
+                return line_end(text, start, text.len()).filter(|_| is_open);
             }
-        } else {
-            1
         };
-        (rest, at) = (tail.get(length..).unwrap_or_default(), at + length);
+        if let Some(end) = line_end(text, start, end) {
+            return Some(end);
+        }
     }
-    None
+}
+
+fn line_end(text: &str, start: usize, end: usize) -> Option<usize> {
+    Some(start + text.get(start..end)?.find(['\n', '\r'])?)
 }
 
 /// The properties with this name. Duplicate names are legal in JSON, and the last one counts.
@@ -68,12 +65,30 @@ fn properties(object: &CstObject, name: &str) -> Vec<CstObjectProp> {
     all
 }
 
-/// The value of the last property with this name, if it is an object.
+fn is_null(property: &CstObjectProp) -> bool {
+    property.value().and_then(|value| value.to_serde_value()) == Some(Value::Null)
+}
+
+/// The value of the last property with this name, if it is an object. For clients, `null` is as good as none.
 fn object(parent: &CstObject, name: &str) -> Result<Option<CstObject>, Unusable> {
     match properties(parent, name).pop() {
         None => Ok(None),
+        Some(property) if is_null(&property) => Ok(None),
         Some(property) => property.object_value().map(Some).ok_or_else(|| unexpected(name)),
     }
+}
+
+/// The same, which is made if there is none.
+fn object_or_new(parent: &CstObject, name: &str) -> Result<CstObject, Unusable> {
+    if let Some(object) = object(parent, name)? {
+        return Ok(object);
+    }
+    let empty = || CstInputValue::Object(Vec::new());
+    match properties(parent, name).pop() {
+        Some(property) => property.set_value(empty()),
+        None => drop(parent.append(name, empty())),
+    }
+    object(parent, name)?.ok_or_else(|| unexpected(name))
 }
 
 fn root_object(root: &CstRootNode) -> Result<Option<CstObject>, Unusable> {
@@ -128,10 +143,7 @@ pub(super) fn set(
     if let Some(input) = input {
         add_input(&top, input)?;
     }
-    let servers = match object(&top, place.servers)? {
-        Some(servers) => servers,
-        None => top.object_value_or_create(place.servers).ok_or_else(|| unexpected(place.servers))?,
-    };
+    let servers = object_or_new(&top, place.servers)?;
     match properties(&servers, place.name).pop() {
         None => {
             servers.append(place.name, written(value));
@@ -169,6 +181,9 @@ fn update(object: &CstObject, wanted: &Map<String, Value>) {
 }
 
 fn add_input(top: &CstObject, input: &Value) -> Result<(), Unusable> {
+    for property in properties(top, "inputs").iter().filter(|property| is_null(property)) {
+        property.set_value(CstInputValue::Array(Vec::new()));
+    }
     let Some(inputs) = top.array_value_or_create("inputs") else {
         return Err(Unusable::Unexpected(say::not_a_list("inputs")));
     };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::cli::texts::setup as say;
+use crate::texts::setup as say;
 
 /// Why a file is not changed, as the end of a sentence that begins with its path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

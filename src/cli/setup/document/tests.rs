@@ -119,6 +119,72 @@ fn comments_order_and_other_servers_of_yaml_stay() {
 }
 
 #[test]
+fn servers_that_are_null_are_filled() {
+    for text in [
+        "{\n  \"mcpServers\": null, // none\n  \"a\": 1\n}\n",
+        "{\"mcpServers\": {}, \"mcpServers\": null}",
+        "{ \"mcpServers\": null }",
+    ] {
+        assert_eq!(entries(Format::Json, text, "mcpServers").unwrap(), []);
+        let after = set_json(text);
+        assert_eq!(entries(Format::Json, &after, "mcpServers").unwrap(), [("minimax".to_owned(), entry())]);
+        assert!(
+            !text.contains("none") || (after.contains("// none") && after.contains("\"a\": 1")),
+            "{after}"
+        );
+        assert_eq!(remove(Format::Json, text, JSON, None).unwrap(), text);
+    }
+    let place = Place { servers: "servers", name: "minimax" };
+    let input = json!({ "id": "key" });
+    let text = "{ \"inputs\": null, \"servers\": { \"minimax\": null } }";
+    let after: Value =
+        serde_json::from_str(&set(Format::Json, text, place, &entry(), Some(&input)).unwrap()).unwrap();
+    assert_eq!(after, json!({ "inputs": [input], "servers": { "minimax": entry() } }));
+}
+
+#[test]
+fn directives_marks_tags_and_anchors_of_yaml_stay_and_an_alias_is_refused_with_its_place() {
+    for text in [
+        "%YAML 1.2\n---\nextensions:\n  a:\n    b: 1\n",
+        "# mine\n\n--- # here\nextensions:\n  a:\n    b: 1\n",
+        "extensions:\n  a:\n    b: 1\n...\n# end\n",
+        "%YAML 1.2\n---\nGOOSE_MODEL: x\n...\n",
+        "---\n",
+        "---\n...\n",
+        "extensions: !!map\n  a:\n    b: 1\n",
+        "extensions: &all\n  a: &one\n    b: 1\n  c: *one\n",
+        "base: &base\n  x: 1\nextensions:\n  a:\n    <<: *base\n    b: 1\n",
+        "extensions: ~\n",
+    ] {
+        let before = entries(Format::Yaml, text, "extensions").unwrap();
+        let after = set(Format::Yaml, text, YAML, &entry(), None).unwrap();
+        if !text.contains('~') {
+            only_inserts(text, &after);
+        }
+        let found = entries(Format::Yaml, &after, "extensions").unwrap();
+        let wanted: Vec<_> = before.iter().cloned().chain([("minimax".to_owned(), entry())]).collect();
+        assert_eq!(found, wanted, "{text:?}: {after}");
+        let gone = remove(Format::Yaml, &after, YAML, None).unwrap();
+        assert_eq!(entries(Format::Yaml, &gone, "extensions").unwrap(), before, "{gone}");
+    }
+    for (text, place) in [
+        ("# mine\n---\nbase: &x\n  a: {b: 1}\nextensions: *x\n", (5, 13)),
+        ("%YAML 1.2\n---\na: 1\nb: [1,\n", (5, 1)),
+        ("a: 1\n...\nb: 2\n", (3, 1)),
+        ("a: 1\n...\n---\nb: 2\n", (3, 1)),
+        ("a: 1\n---\nb: 2\n", (2, 1)),
+        ("a: 1\nb: *nowhere\n", (2, 4)),
+    ] {
+        match set(Format::Yaml, text, YAML, &entry(), None) {
+            Err(Unusable::Damaged { line, column, message }) => {
+                assert_eq!((line, column), place, "{text:?}: {message}");
+            }
+            other => panic!("{text:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn only_the_fields_that_differ_are_written() {
     let text = "{\n  \"mcpServers\": {\n    \"minimax\": {\n      \"command\": \"old\", // mine\n      \"args\": [ ],\n      \"env\": { \"A\": \".\" }\n    }\n  }\n}\n";
     assert_eq!(set_json(text), text.replace("\"old\"", "\"/bin/minimax-mcp\""));
@@ -162,7 +228,7 @@ fn a_damaged_file_is_refused_with_line_and_column() {
 
 #[test]
 fn something_else_in_the_place_of_the_servers_is_refused() {
-    for text in ["[1]", "{ \"mcpServers\": [] }", "{ \"mcpServers\": null }", "\"x\""] {
+    for text in ["[1]", "{ \"mcpServers\": [] }", "{ \"mcpServers\": \"\" }", "\"x\""] {
         assert!(
             matches!(set(Format::Json, text, JSON, &entry(), None), Err(Unusable::Unexpected(_))),
             "{text}"

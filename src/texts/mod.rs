@@ -1,15 +1,15 @@
 //! The texts of `setup`, `login`, `logout` and `doctor`, in English and Chinese. Each text is a function, so the compiler
 //! checks its values.
 
-pub(super) mod doctor;
-pub(super) mod login;
-pub(super) mod setup;
+pub(crate) mod doctor;
+pub(crate) mod login;
+pub(crate) mod setup;
 
 use std::sync::OnceLock;
 
 /// A language of these commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Language {
+pub(crate) enum Language {
     /// English.
     En,
     /// Chinese, simplified.
@@ -18,18 +18,18 @@ pub(super) enum Language {
 
 /// The option of a command that speaks several languages.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub(super) struct LanguageOption {
+pub(crate) struct LanguageOption {
     /// The language of the output. By default Chinese if LC_ALL, LC_MESSAGES or LANG names it, else English.
     #[arg(long, value_enum)]
-    pub(super) lang: Option<Language>,
+    pub(crate) lang: Option<Language>,
 }
 
 /// The language of this run, set before the first text.
 static SPOKEN: OnceLock<Language> = OnceLock::new();
 
 impl Language {
-    /// The language of the environment, from the first of these variables that is set.
-    pub(super) fn of(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    /// The language of the environment: that of the first of these variables that is set.
+    pub(crate) fn of(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
             .into_iter()
             .find_map(|name| lookup(name).filter(|value| !value.trim().is_empty()));
@@ -40,7 +40,7 @@ impl Language {
     }
 
     /// Makes this the language of all texts. Only the first call counts.
-    pub(super) fn speak(self) {
+    pub(crate) fn speak(self) {
         let _ = SPOKEN.set(self);
     }
 }
@@ -54,17 +54,17 @@ fn spoken() -> Language {
 macro_rules! texts {
     ($($name:ident($($value:ident),*) { $english:literal, $chinese:literal })*) => {
         $(
-            pub(in crate::cli) fn $name($($value: impl std::fmt::Display),*) -> String {
-                match crate::cli::texts::spoken() {
-                    crate::cli::texts::Language::En => format!($english),
-                    crate::cli::texts::Language::Zh => format!($chinese),
+            pub(crate) fn $name($($value: impl std::fmt::Display),*) -> String {
+                match crate::texts::spoken() {
+                    crate::texts::Language::En => format!($english),
+                    crate::texts::Language::Zh => format!($chinese),
                 }
             }
         )*
 
         /// Every text of this file: its name, and both languages.
         #[cfg(test)]
-        pub(super) const ALL: &[(&str, &str, &str)] = &[$((stringify!($name), $english, $chinese)),*];
+        pub(crate) const ALL: &[(&str, &str, &str)] = &[$((stringify!($name), $english, $chinese)),*];
     };
 }
 use texts;

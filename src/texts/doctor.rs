@@ -300,6 +300,12 @@ super::texts! {
         "Correct MINIMAX_API_KEY in the file, or remove it there and run `minimax-mcp login`",
         "请改正文件里的 MINIMAX_API_KEY，或者把它删掉并运行 `minimax-mcp login`"
     }
+    entry_setting(client, place, problem) { "{client}: in {place}, {problem}", "{client}：在 {place} 里，{problem}" }
+    entry_setting_fix(name, place) { "Correct or remove {name} in {place}", "请改正或删除 {place} 里的 {name}" }
+    entry_setting_wrong_fix(name, place) {
+        "Correct {name} in {place}, and restart the client; until then calls are refused",
+        "请改正 {place} 里的 {name} 并重启客户端；在此之前所有调用都会被拒绝"
+    }
     client_setup_fix(id) { "Run `minimax-mcp setup {id}`", "请运行 `minimax-mcp setup {id}`" }
     client_edit_fix(name, file) { "Correct or remove `{name}` in {file}", "请改正或删除 {file} 里的 `{name}`" }
     client_bad(client, place, what) { "{client}: {place} {what}", "{client}：{place} {what}" }

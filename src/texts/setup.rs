@@ -79,8 +79,16 @@ super::texts! {
     }
     string_without_end() { "A string does not end on its line", "字符串没有在本行结束" }
     more_than_a_document() {
-        "Only one YAML document without directives can be edited",
-        "只能修改不带指令的单个 YAML 文档"
+        "Only one YAML document can be edited, with its directives before it",
+        "只能修改单个 YAML 文档，指令必须在它之前"
+    }
+    is_an_alias(key) {
+        "`{key}` is an alias; write the servers there themselves",
+        "`{key}` 是别名；请直接写出服务器列表"
+    }
+    cannot_be_edited() {
+        "the file cannot be edited without changing other entries; `--print` shows what to add",
+        "修改这个文件会影响其他条目；`--print` 会显示需要添加的内容"
     }
     changed_meanwhile() {
         "another program has changed it in the meantime; run the command again",
