@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_limiter_learns_from_limits_and_from_what_minimax_has_counted() {
-        let lost = ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() };
+        let lost = ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned(), answer: None };
         let refused = |status, code, seconds: Option<u64>| {
             let retry_after = seconds.map(Duration::from_secs);
             let (at, message) = ("/v1/x".into(), String::new());
@@ -270,7 +270,11 @@ mod tests {
                     patience,
                     async || {
                         sleep(silence).await;
-                        Err::<(), _>(ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() })
+                        Err::<(), _>(ApiError::Lost {
+                            at: "/v1/x".into(),
+                            why: "timed out".to_owned(),
+                            answer: None,
+                        })
                     },
                 );
                 let error = asked.await.unwrap_err();
