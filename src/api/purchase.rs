@@ -104,7 +104,7 @@ mod tests {
 
     /// Answers one request with these bytes, which are fewer than announced.
     async fn cut(body: &str) -> Result<Value, ApiError> {
-        const BUY: Endpoint = Endpoint::post("/v1/x", 10).sounding(1024 * 1024);
+        let buy = Endpoint::post("/v1/x", 10).sounding(1024 * 1024);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::new(format!("http://{}", listener.local_addr().unwrap()), Some("k".into()));
         let serving = async {
@@ -117,7 +117,7 @@ mod tests {
             Some(id) => Ok(id.clone()),
             None => Err("no id".to_owned()),
         };
-        tokio::join!(client.buy(&BUY, |request| request.json(&json!({})), read), serving).0
+        tokio::join!(client.buy(&buy, |request| request.json(&json!({})), read), serving).0
     }
 
     #[tokio::test]
