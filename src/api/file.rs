@@ -126,10 +126,11 @@ impl Client {
 
     /// Gets a file's metadata and link.
     pub async fn retrieve_file(&self, file_id: &str) -> Result<RemoteFile, ApiError> {
-        let answer: Value = self.get(&RETRIEVE, &[("file_id", file_id)]).await?;
+        let asked = [("file_id", file_id)];
+        let (answer, trace_id): (Value, _) = self.read_traced(&RETRIEVE, RETRIEVE.path, &asked).await?;
         file_in(&answer).ok_or_else(|| {
             let why = self.not_json(answer.to_string().as_bytes(), "an answer without a file");
-            ApiError::Shape { at: self.at(RETRIEVE.path), why, trace_id: None, answer: None }
+            ApiError::Shape { at: self.at(RETRIEVE.path), why, trace_id, answer: None }
         })
     }
 

@@ -49,7 +49,7 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
     let Sound { mut stream, format, listener } = sound;
     let first = stream.next().await;
     if let Some(Ok(SoundPiece::End(SoundEnd { link: Some(link), usage, characters }))) = first {
-        // MiniMax sent a link although bytes were requested. Nobody hears it while it is made.
+        // MiniMax sent a link although bytes were requested. It cannot be heard while it is made.
         let (files, units) =
             (vec![sound_file(format).linked(link, Some(24 * HOUR))], characters.map(Decimal::from));
         let made = Made { files, units, usage, ..Made::default() };
