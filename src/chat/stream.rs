@@ -89,6 +89,11 @@ pub(crate) async fn answer(
             if let Some(details) = error.details() {
                 view.next = format!("{} {details}", view.next);
             }
+            if let Some(answer) = error.answer().filter(|_| !begun) {
+                view.text = Some(telemetry::plain(&answer.quoted(usize::MAX), usize::MAX));
+                view.warnings
+                    .push("text is MiniMax's answer as it came, because it could not be read".to_owned());
+            }
             view.error = Some(ToolError::Bought(error).view());
             view.conversation_id = Some(conversation.id).filter(|id| !id.is_empty());
             fit(server, &mut view, id.as_deref().unwrap_or_default()).await;

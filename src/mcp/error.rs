@@ -4,10 +4,11 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject};
 
-use crate::api::{Accepted, ApiError, Blame};
+use crate::api::{Accepted, ApiError, Blame, RawAnswer};
 use crate::config::ConfigError;
 use crate::jobs::StoreError;
-use crate::result::job_view::{ASK_USER, ErrorView, JobView};
+use crate::media::units::size;
+use crate::result::job_view::{ASK_USER, ErrorView, JobView, sentence};
 use crate::telemetry;
 
 /// The kind of error when a setting forbids a call.
@@ -171,6 +172,9 @@ pub(crate) fn classify(result: &mut CallToolResult) {
 /// The longest message and the longest advice, in characters. A list of allowed values has about a thousand.
 const LONGEST: usize = 4000;
 
+/// The most bytes of an answer that an error quotes. What was paid for may be in an answer that cannot be read.
+const ANSWER_SHOWN: usize = 20_000;
+
 /// The beginning of the advice after a call that failed and cost nothing.
 pub(crate) const NOTHING_SENT: &str = "Nothing was sent or billed.";
 
@@ -295,11 +299,31 @@ impl ToolError {
         let (mut error, next) = (self.view(), telemetry::plain(&self.next(), LONGEST));
         // The message may repeat arguments and answers of hosts, which may contain anything.
         error.message = telemetry::plain(&error.message, LONGEST);
-        let mut result = CallToolResult::error(vec![ContentBlock::text(error.lines(&next))]);
+        let mut blocks = Vec::new();
+        if let Self::Bought(error_of) = &self
+            && let Some(answer) = error_of.answer().filter(|answer| !is_page(answer))
+        {
+            let quoted = answer.quoted(ANSWER_SHOWN);
+            let all = size(answer.bytes().len() as u64);
+            let what = match (quoted.len() < answer.bytes().len(), answer.is_part()) {
+                (true, _) => format!("The first {} of the {all} that came are", size(quoted.len() as u64)),
+                (false, true) => "What came of the answer is".to_owned(),
+                (false, false) => "The answer is".to_owned(),
+            };
+            error.message = format!("{} {what} quoted above.", sentence(&error.message));
+            blocks.push(ContentBlock::text(telemetry::plain(&quoted, ANSWER_SHOWN)));
+        }
+        blocks.push(ContentBlock::text(error.lines(&next)));
+        let mut result = CallToolResult::error(blocks);
         result.structured_content = serde_json::to_value(JobView::error(error, next)).ok();
         result.meta = Some(MetaObject(JsonObject::from_iter([(ERROR_WORD.to_owned(), word.into())])));
         result.into()
     }
+}
+
+/// Whether an answer is the page of a server in between, whose title the error says.
+fn is_page(answer: &RawAnswer) -> bool {
+    answer.bytes().trim_ascii_start().starts_with(b"<")
 }
 
 impl IntoCallToolResult for ToolError {

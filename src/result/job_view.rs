@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::api::Blame;
 use crate::bucket::Bucket;
-use crate::jobs::{Cost, FIRST_SOUND, Failure, Job, Kind, State};
+use crate::jobs::{ANSWER, Cost, FIRST_SOUND, Failure, Job, JobFile, Kind, State};
 use crate::rate_limit::QueueView;
 use crate::result::Report;
 use crate::telemetry::quoted;
@@ -358,6 +358,12 @@ fn is_listed(job: &Job) -> bool {
     ["content", "source_task_id"].iter().any(|name| job.request.get(name).is_some())
 }
 
+/// Whether a file has MiniMax's answer, which could not be read.
+fn has_answer(job: &Job) -> bool {
+    let is_answer = |file: &JobFile| file.name.rsplit_once('.').is_some_and(|(stem, _)| stem == ANSWER);
+    job.files.iter().any(|file| is_answer(file) && file.saved.is_some())
+}
+
 /// What the caller can do with a finished job.
 fn done(kind: Kind) -> &'static str {
     match kind {
@@ -410,6 +416,12 @@ fn next(job: &Job) -> String {
                 "It may have been billed. Call get_job with job_id {id} to check task {} again.",
                 task.id
             )
+        }
+        State::Unknown { .. } if has_answer(job) => {
+            "MiniMax answered, and may have billed the request; it is not sent again automatically. \
+             The file has the answer: read it, because what was bought may be in it, for example a link. \
+             If it is not, check the platform's billing page, then let the user decide whether to buy again."
+                .to_owned()
         }
         State::Unknown { .. } if is_listed(job) => {
             "MiniMax may have accepted and billed the request; it is not sent again automatically. Call \

@@ -231,10 +231,10 @@ fn modules_import_only_what_their_layer_may() {
 }
 
 /// A larger module is two modules under one name.
-const LONGEST_MODULE: usize = 8_000;
+const LONGEST_MODULE: usize = 8_500;
 
 #[test]
-fn no_module_has_more_than_eight_thousand_lines() {
+fn no_module_has_more_than_8500_lines() {
     for (module, _) in MAY_IMPORT {
         let folder = place_of(module);
         let mut files = if folder.is_dir() { rust_files(&folder) } else { Vec::new() };

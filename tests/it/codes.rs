@@ -429,6 +429,6 @@ async fn a_success_that_cannot_be_read_is_reported_and_a_paid_one_is_unknown() {
         assert!(count == 1 && !said.is_empty(), "{body}: {said}");
     }
     assert_eq!(stage.world.bought(), 0);
-    let unreadable = ApiError::Shape { at: "/v1/x".into(), why: String::new(), trace_id: None };
+    let unreadable = ApiError::Shape { at: "/v1/x".into(), why: String::new(), trace_id: None, answer: None };
     assert_eq!(unreadable.blame(), Blame::Crate);
 }

@@ -166,6 +166,8 @@ mod rules;
 // Metrics, log lines and traces, for the operator.
 mod observe;
 mod odd_answers;
+mod odd_calls;
+mod odd_paid_answers;
 // Several jobs in one call.
 mod several_jobs;
 // The prompts, played to the calls that they lead to.

@@ -7,6 +7,7 @@ pub(crate) mod work_permits;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::api::ApiError;
 use crate::api::file::{RemoteFile, Upload};
 use crate::config::Config;
 use crate::download;
@@ -19,6 +20,7 @@ use crate::mcp::error::ToolError;
 use crate::mcp::uploads::Uploads;
 use crate::media::units::size;
 use crate::media::{self, Blob, Content, Limits, Opened, Reference};
+use crate::telemetry::quoted;
 use ownership::Ownership;
 use source::{Source, Sources, in_time};
 use work_permits::CallerWork;
@@ -187,10 +189,34 @@ pub(crate) enum Given {
 /// A file that MiniMax has.
 #[derive(Debug)]
 pub(crate) struct Uploaded {
-    /// MiniMax's id, a number as text.
+    /// MiniMax's id, as text.
     pub(crate) file_id: String,
+    /// MiniMax gave the id just now. If false, the caller did.
+    pub(crate) is_new: bool,
     /// Its name and size, for the records.
     pub(crate) what: String,
+}
+
+impl Uploaded {
+    /// The id as a number, for endpoints that take no other.
+    pub(crate) fn number(&self, field: &str) -> Result<i64, ToolError> {
+        self.file_id.parse().map_err(|_| {
+            let id = quoted(&self.file_id);
+            if self.is_new {
+                return ToolError::Api(odd_id(&id));
+            }
+            ToolError::argument(field, format!("is the upload {id}, which is no number"))
+        })
+    }
+}
+
+/// The error for an upload that MiniMax gave an id that this endpoint cannot take. The caller cannot help it.
+fn odd_id(id: &str) -> ApiError {
+    let why = format!(
+        "the upload got the file_id {id}, and the request that needs it takes a number, so it was not sent and nothing was \
+         bought"
+    );
+    ApiError::Shape { at: "/v1/files/upload".into(), why, trace_id: None, answer: None }
 }
 
 /// A checked input for an endpoint that takes only content.
@@ -245,9 +271,10 @@ impl Inputs {
     ) -> Result<Uploaded, ToolError> {
         let what = checked.what();
         match checked {
-            Checked::There(id) => Ok(Uploaded { file_id: id.to_string(), what }),
+            Checked::There(id) => Ok(Uploaded { file_id: id.to_string(), is_new: false, what }),
             Checked::Here(opened) => {
-                Ok(Uploaded { file_id: self.upload_opened(purpose, opened).await?.file_id, what })
+                let file_id = self.upload_opened(purpose, opened).await?.file_id;
+                Ok(Uploaded { file_id, is_new: true, what })
             }
         }
     }

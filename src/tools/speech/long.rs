@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::api::speech::VoiceSetting;
 use crate::api::speech_long::{LongAudio, LongSpeech};
 use crate::jobs::SpeechOrder;
-use crate::mcp::inputs::Given;
+use crate::mcp::inputs::{Given, Uploaded};
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Limits, Opened};
 use crate::speech::rules::{Characters, check_pauses};
@@ -94,7 +94,8 @@ impl LongText {
 pub(super) async fn text_file(server: &Server, given: &str) -> Result<LongText, ToolError> {
     let blob = match server.inputs.load("text_file", given, &FILES).await? {
         Given::Uploaded(id) => {
-            let file_id = Some(is_id(&id.to_string())?);
+            let uploaded = Uploaded { file_id: id.to_string(), is_new: false, what: String::new() };
+            let file_id = Some(uploaded.number("text_file")?);
             let (content, prompt) = (Some(media::file_uri(id)), format!("upload {id}"));
             return Ok(LongText {
                 inline: None,
@@ -115,12 +116,9 @@ pub(super) async fn text_file(server: &Server, given: &str) -> Result<LongText, 
 /// Uploads the file, if there is one. Free.
 pub(super) async fn hand_in(server: &Server, text: &mut LongText) -> Result<(), ToolError> {
     if let Some(opened) = text.waiting.take() {
-        text.file_id = Some(is_id(&server.inputs.upload_opened(PURPOSE, opened).await?.file_id)?);
+        let file_id = server.inputs.upload_opened(PURPOSE, opened).await?.file_id;
+        let uploaded = Uploaded { file_id, is_new: true, what: String::new() };
+        text.file_id = Some(uploaded.number("text_file")?);
     }
     Ok(())
-}
-
-fn is_id(id: &str) -> Result<i64, ToolError> {
-    let wrong = |_| ToolError::argument("text_file", format!("is the upload {id}, which is not a number"));
-    id.parse().map_err(wrong)
 }

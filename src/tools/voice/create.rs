@@ -11,7 +11,6 @@ use crate::config::{Defaults, Toolset};
 use crate::facts::{ModelKind, Price, facts};
 use crate::jobs::{Cost, VoiceClone};
 use crate::mcp::ToolSpec;
-use crate::mcp::inputs::Uploaded;
 use crate::mcp::model_name::{ModelNames, unknown_model};
 use crate::mcp::{Bill, Draft, JobOptions, Server, ToolError};
 use crate::media::Limits;
@@ -148,10 +147,10 @@ impl Server {
         };
         let what = file.what();
         if !dry {
-            submit.file_id = number("file", &self.inputs.upload_checked("voice_clone", file).await?)?;
+            submit.file_id = self.inputs.upload_checked("voice_clone", file).await?.number("file")?;
         }
         if let (Some(clip), Some(uploaded)) = (&mut submit.clone_prompt, &prompt) {
-            clip.prompt_audio = number("prompt_audio", uploaded)?;
+            clip.prompt_audio = uploaded.number("prompt_audio")?;
         }
         let currency = self.config().currency();
         warnings.push(kept_while_used(&facts().voice.clone_first_use, currency));
@@ -313,12 +312,6 @@ fn is_voice_id(id: &str) -> bool {
 fn shown(id: &str) -> String {
     let head: String = id.chars().take(40).collect();
     if head.len() < id.len() { format!("`{head}…`") } else { format!("`{head}`") }
-}
-
-/// The id of an upload as a number, which the endpoint wants.
-fn number(field: &str, uploaded: &Uploaded) -> Result<i64, ToolError> {
-    let problem = || format!("is mm_file://{}; MiniMax's file ids are numbers", shown(&uploaded.file_id));
-    uploaded.file_id.parse().map_err(|_| ToolError::argument(field, problem()))
 }
 
 /// The warning that a cloned voice is billed at its first use, and deleted without one.

@@ -17,12 +17,15 @@ use rmcp::model::JsonObject;
 use serde_json::Value;
 
 use crate::telemetry::is_blank;
-use names::{canonical, is_envelope, snake_case, unknown};
+use names::{canonical, is_envelope, may_mean_dry_run, snake_case, unknown};
 use values::{boolean, integer, number, one_of, pixels, string};
 
 /// Parameters that are reduced to their maximum, with a note, while others are refused. A caller can wait again after a
 /// shorter wait.
 const CUT: &[&str] = &["wait_seconds"];
+
+/// The parameter that keeps a call from buying.
+const DRY_RUN: &str = "dry_run";
 
 /// The most mistakes that an error lists.
 const MOST_PROBLEMS: usize = 6;
@@ -78,7 +81,7 @@ pub fn in_order(schema: &JsonObject, given: JsonObject) -> Result<Checked, Strin
             Some(real) => {
                 named.insert(real.to_owned(), value);
             }
-            None if is_envelope(&name) => {}
+            None if is_envelope(&name) && !may_mean_dry_run(&name, &value) => {}
             None => findings.wrong(unknown(properties, &name)),
         }
     }
@@ -155,7 +158,9 @@ fn object(schema: &JsonObject, given: JsonObject, path: &str, findings: &mut Fin
         // Clients fill parameters with null or an empty text; both mean "not given". A required text reaches its tool, whose
         // message has the limits. An id that shows nothing names nothing.
         let is_text = required.contains(&name.as_str()) && !name.ends_with("_id");
-        if value.is_null() || (!is_text && value.as_str().is_some_and(is_blank)) {
+        // A call that may have meant a dry run must not buy.
+        let is_kept = is_text || full == DRY_RUN;
+        if value.is_null() || (!is_kept && value.as_str().is_some_and(is_blank)) {
             continue;
         }
         match properties.get(&name).and_then(Value::as_object) {

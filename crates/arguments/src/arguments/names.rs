@@ -115,6 +115,12 @@ pub(super) fn is_envelope(name: &str) -> bool {
     name.starts_with('_') || ENVELOPE.iter().any(|known| letters(known) == letters(name))
 }
 
+/// Whether a name that clients add to their calls, or a field of its object, looks like `dry_run`.
+pub(super) fn may_mean_dry_run(name: &str, value: &Value) -> bool {
+    let is_dry = |name: &str| snake_case(name).replace('_', "") == "dryrun";
+    is_dry(name) || value.as_object().is_some_and(|fields| fields.keys().any(|name| is_dry(name)))
+}
+
 /// Unwraps arguments that are wrapped in an object which is not a parameter. Only if nothing else is beside it.
 pub(super) fn unwrapped(properties: &JsonObject, mut given: JsonObject) -> JsonObject {
     let mut own = given.keys().filter(|name| properties.contains_key(*name) || !is_envelope(name));

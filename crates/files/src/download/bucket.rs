@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use crate::bucket::{Bucket, BucketProblem, Checkpoint, PART, TAIL, Upload, Written};
 use crate::download::guard::Guard;
 use crate::download::link::{self, FetchProblem};
-use crate::download::resume::{Chunks, PAUSE, range};
+use crate::download::resume::{AGAIN, Chunks, PAUSE, range};
 use crate::download::target::{Expect, Saved, Target, check_size, judge};
 use crate::download::validator::Validator;
 use crate::media::file_name;
@@ -69,6 +69,7 @@ pub(crate) struct LinkToBucket<'a> {
 impl LinkToBucket<'_> {
     /// Downloads until the object is complete. Continues after a broken connection if that brought at least one part.
     pub(crate) async fn run(&self, mut from: Option<Unfinished>) -> Result<Saved, FetchProblem> {
+        let mut cuts = 0;
         loop {
             let before = bytes_of(from.as_ref());
             match self.attempt(&mut from).await {
@@ -81,6 +82,12 @@ impl LinkToBucket<'_> {
                         bytes = bytes_of(from.as_ref()),
                         "the connection broke; the download is resumed"
                     );
+                }
+                // It lacks its end, although its length is right.
+                Ok(Saved { is_cut: true, object: Some(object), .. }) if cuts < AGAIN => {
+                    cuts += 1;
+                    self.to.bucket.delete(&object.key).await?;
+                    tracing::info!(key = object.key, "the file is incomplete; it is downloaded again");
                 }
                 done => return done,
             }
@@ -299,14 +306,17 @@ impl ToBucket<'_> {
         let measuring = spawn_blocking(move || match whole {
             Some(whole) => (
                 proven || completeness::is_whole(Cursor::new(whole.clone()), sort),
+                completeness::is_cut(Cursor::new(whole.clone()), sort),
                 metadata::measure(Cursor::new(whole), sort),
             ),
             None => (
                 proven || completeness::is_whole(file.clone().reader(), sort),
+                completeness::is_cut(file.clone().reader(), sort),
                 metadata::measure(file.reader(), sort),
             ),
         });
-        let (is_whole, facts) = measuring.await.unwrap_or((proven, metadata::Facts::default()));
+        let (is_whole, is_cut, facts) =
+            measuring.await.unwrap_or((proven, false, metadata::Facts::default()));
         if !is_whole {
             self.bucket.delete(&object.key).await?;
             return Err(FetchProblem::transient(format!(
@@ -315,7 +325,7 @@ impl ToBucket<'_> {
         }
         let metadata::Facts { width, height, duration_ms } = facts;
         let path = PathBuf::from(self.bucket.url_of(&object.key));
-        Ok(Saved { path, object: Some(object), bytes, sha256, mime, width, height, duration_ms })
+        Ok(Saved { path, object: Some(object), bytes, sha256, mime, width, height, duration_ms, is_cut })
     }
 }
 

@@ -24,6 +24,9 @@ use crate::media::probe::sniff::HEAD;
 /// The pause between two connections.
 pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 
+/// How often a file that lacks its end is downloaded again.
+pub(crate) const AGAIN: u32 = 2;
+
 /// A download: the link, the target, and the rules for the content.
 #[derive(Clone, Copy)]
 pub(crate) struct ResumableDownload<'a> {
@@ -45,16 +48,18 @@ type Arrived = (PartialFile, Target);
 struct Broken {
     problem: FetchProblem,
     part: Option<PartialFile>,
+    /// The file arrived with its whole length, but without its end.
+    is_cut: bool,
 }
 
 impl Broken {
     fn keeping(part: PartialFile, problem: FetchProblem) -> Box<Self> {
-        Box::new(Self { problem, part: Some(part) })
+        Box::new(Self { problem, part: Some(part), is_cut: false })
     }
 
     /// A failure after which nothing can be resumed.
     fn without(problem: FetchProblem) -> Box<Self> {
-        Box::new(Self { problem, part: None })
+        Box::new(Self { problem, part: None, is_cut: false })
     }
 }
 
@@ -69,15 +74,23 @@ enum Plan {
 }
 
 impl ResumableDownload<'_> {
-    /// Downloads until the file is complete. Resumes as long as each connection brings at least [`STEP`] bytes.
+    /// Downloads until the file is complete. Resumes as long as each connection brings at least [`STEP`] bytes. A file that
+    /// lacks its end, although its length is right, is downloaded again, and is kept if that does not help.
     pub(crate) async fn run(&self) -> Result<Arrived, FetchProblem> {
-        let mut part = self.open().await?;
+        let (mut part, mut cuts) = (self.open().await?, 0);
         loop {
             let before = part.bytes();
-            let Broken { problem, part: kept } = match self.attempt(part).await {
+            let Broken { problem, part: kept, is_cut } = match self.attempt(part, cuts < AGAIN).await {
                 Ok(arrived) => return Ok(arrived),
                 Err(broken) => *broken,
             };
+            if is_cut {
+                cuts += 1;
+                tracing::info!(%problem, "the file is downloaded again");
+                sleep(PAUSE).await;
+                part = self.open().await?;
+                continue;
+            }
             part = match (&problem, kept) {
                 (FetchProblem::Transient { reason, retry_after: None }, Some(kept))
                     if kept.resumable().is_some() && kept.bytes() >= before.saturating_add(STEP) =>
@@ -122,10 +135,11 @@ impl ResumableDownload<'_> {
         opened.map_err(|error| disk(self.folder, &error))
     }
 
-    async fn attempt(&self, part: PartialFile) -> Result<Arrived, Box<Broken>> {
+    /// With `strict`, a file that lacks its end is an error.
+    async fn attempt(&self, part: PartialFile, strict: bool) -> Result<Arrived, Box<Broken>> {
         match self.plan(part).await? {
-            Plan::Append(part, chunks) => self.append(part, chunks).await,
-            Plan::Restart(part, answer) => self.restart(part, answer).await,
+            Plan::Append(part, chunks) => self.append(part, chunks, strict).await,
+            Plan::Restart(part, answer) => self.restart(part, answer, strict).await,
         }
     }
 
@@ -171,7 +185,12 @@ impl ResumableDownload<'_> {
         }
     }
 
-    async fn append(&self, mut part: PartialFile, chunks: Chunks) -> Result<Arrived, Box<Broken>> {
+    async fn append(
+        &self,
+        mut part: PartialFile,
+        chunks: Chunks,
+        strict: bool,
+    ) -> Result<Arrived, Box<Broken>> {
         let length = part.resumable().map(|(version, _)| version.length);
         let read = spawn_blocking(move || {
             let head = part.read(0, HEAD as u64);
@@ -189,10 +208,15 @@ impl ResumableDownload<'_> {
         if let Err(problem) = disk_space::check(self.folder, length.unwrap_or_default(), part.bytes()).await {
             return Err(Broken::keeping(part, problem));
         }
-        self.write(part, chunks, length, target).await
+        self.write(part, chunks, length, target, strict).await
     }
 
-    async fn restart(&self, part: PartialFile, answer: Option<Response>) -> Result<Arrived, Box<Broken>> {
+    async fn restart(
+        &self,
+        part: PartialFile,
+        answer: Option<Response>,
+        strict: bool,
+    ) -> Result<Arrived, Box<Broken>> {
         let response = match answer {
             Some(response) => link::accept(&response).map(|()| response),
             None => link::open(self.client, self.guard, self.url).await,
@@ -220,7 +244,7 @@ impl ResumableDownload<'_> {
             Err(error) => return Err(Broken::without(stopped(&error))),
         };
         let chunks = stream::iter([Ok(head)]).chain(chunks).boxed();
-        self.write(part, chunks, length, target).await
+        self.write(part, chunks, length, target, strict).await
     }
 
     /// Checks type, size and free space before anything is written.
@@ -244,6 +268,7 @@ impl ResumableDownload<'_> {
         mut chunks: Chunks,
         length: Option<u64>,
         target: Target,
+        strict: bool,
     ) -> Result<Arrived, Box<Broken>> {
         let mut arrived = part.bytes();
         let mut writer = FileWriter::start(self.folder, part);
@@ -253,21 +278,30 @@ impl ResumableDownload<'_> {
                 (problem @ (FetchProblem::Page | FetchProblem::Wrong(_)), Some(part)) => {
                     refused(part, problem)
                 }
-                (problem, part) => Err(Box::new(Broken { problem, part })),
+                (problem, part) => Err(Box::new(Broken { problem, part, is_cut: false })),
             };
         }
         let part = writer.finish().await.map_err(Broken::without)?;
-        if length.is_some() {
+        if length.is_some() && !strict {
             return Ok((part, target));
         }
         // Without a length, only the content can show whether the file is complete.
         let sort = target.sniffed;
-        let looked = spawn_blocking(move || (completeness::is_whole(part.file(), sort), part)).await;
-        match looked {
+        let is_whole = move |part: &PartialFile| match length {
+            Some(_) => !completeness::is_cut(part.file(), sort),
+            None => completeness::is_whole(part.file(), sort),
+        };
+        match spawn_blocking(move || (is_whole(&part), part)).await {
             Ok((true, part)) => Ok((part, target)),
             Ok((false, part)) => {
                 let reason = format!("the file is incomplete: it ended after {arrived} bytes");
-                Err(Broken::keeping(part, FetchProblem::transient(reason)))
+                let problem = FetchProblem::transient(reason);
+                if length.is_none() {
+                    return Err(Broken::keeping(part, problem));
+                }
+                // Nothing is missing at its end, so it cannot be resumed.
+                part.discard();
+                Err(Box::new(Broken { problem, part: None, is_cut: true }))
             }
             Err(error) => Err(Broken::without(stopped(&error))),
         }

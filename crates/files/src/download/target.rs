@@ -30,6 +30,8 @@ pub struct Saved {
     pub height: Option<u32>,
     /// The duration in milliseconds, if the header has it.
     pub duration_ms: Option<u64>,
+    /// Its format marks the end of a file, and this one has none.
+    pub is_cut: bool,
 }
 
 /// The requirements for a result.
@@ -84,9 +86,15 @@ impl Target {
         stems.map(|stem| self.folder.join(file_name::joined(&stem, &self.extension)))
     }
 
-    pub(crate) fn saved(&self, path: PathBuf, bytes: u64, sha256: String, facts: Facts) -> Saved {
-        let Facts { width, height, duration_ms } = facts;
-        Saved { path, object: None, bytes, sha256, mime: self.mime.to_owned(), width, height, duration_ms }
+    pub(crate) fn saved(
+        &self,
+        path: PathBuf,
+        bytes: u64,
+        sha256: String,
+        (facts, is_cut): (Facts, bool),
+    ) -> Saved {
+        let (Facts { width, height, duration_ms }, mime) = (facts, self.mime.to_owned());
+        Saved { path, object: None, bytes, sha256, mime, width, height, duration_ms, is_cut }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::download::link::{self, FetchProblem};
 use crate::download::partial_file::PartialFile;
 use crate::download::target::{Expect, Saved, Target, check_size};
 use crate::media::input::content;
-use crate::media::probe::metadata;
+use crate::media::probe::{completeness, metadata};
 
 /// The number of chunks between network and disk. One, because a chunk can have several hundred kilobytes.
 const CHUNKS: usize = 1;
@@ -158,6 +158,7 @@ fn place(mut part: PartialFile, target: &Target) -> Result<Saved, FetchProblem> 
     #[cfg(feature = "crash-points")]
     crate::crash::point("file.written");
     let facts = metadata::measure(part.file(), target.sniffed);
+    let facts = (facts, completeness::is_cut(part.file(), target.sniffed));
     for path in target.candidates() {
         let naming = |file| claim(file, &path).map_err(|refused| (refused.file, refused.error));
         match part.named_by(naming) {

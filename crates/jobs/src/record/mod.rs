@@ -21,6 +21,9 @@ pub use state::{Failure, Route, STATUSES, Seen, State, Task};
 /// The most files of a job; no request makes more.
 pub(crate) const MOST_FILES: usize = 32;
 
+/// The name, without its extension, of a file with an answer of MiniMax that could not be read.
+pub const ANSWER: &str = "answer";
+
 /// What a job makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

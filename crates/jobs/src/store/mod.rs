@@ -66,7 +66,7 @@ pub use self::retention::{Pruned, Retention};
 pub use self::sorting::Sorting;
 pub use self::voices::MadeVoice;
 
-pub(crate) use crate::record::MOST_FILES;
+pub(crate) use crate::record::{ANSWER, MOST_FILES};
 pub use crate::record::{
     Failure, Job, JobFile, Kind, OnDisk, RemovedJob, Route, STATUSES, Seen, State, Task, Wrapped,
 };

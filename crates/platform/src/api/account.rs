@@ -106,7 +106,8 @@ impl Client {
     /// The balance of a pay-as-you-go key.
     pub async fn balance(&self) -> Result<Balance, ApiError> {
         let answer: Value = self.get(&BALANCE, &[]).await?;
-        let shape = |why: String| ApiError::Shape { at: self.at(BALANCE.path), why, trace_id: None };
+        let shape =
+            |why: String| ApiError::Shape { at: self.at(BALANCE.path), why, trace_id: None, answer: None };
         if answer.get("available_amount").is_none() {
             return Err(shape("a balance without available_amount".to_owned()));
         }

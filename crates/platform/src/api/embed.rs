@@ -1,7 +1,9 @@
 //! Embeddings, which MiniMax no longer documents.
 
+use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 
+use super::purchase::Beside;
 use super::{ApiError, Client, Endpoint, or_default};
 
 const EMBEDDINGS: Endpoint = Endpoint::post("/v1/embeddings", 120);
@@ -31,13 +33,15 @@ pub struct Embedded {
 impl Client {
     /// Turns texts into vectors.
     pub async fn embed(&self, embed: &Embed) -> Result<Embedded, ApiError> {
-        let answer: Embedded = self.post(&EMBEDDINGS, embed).await?;
-        let lengths = answer.vectors.iter().map(Vec::len);
-        let even = lengths.clone().max() == lengths.min();
-        if answer.vectors.len() != embed.texts.len() || !even {
-            let why = format!("{} vectors for {} texts", answer.vectors.len(), embed.texts.len());
-            return Err(ApiError::Shape { at: self.at(EMBEDDINGS.path), why, trace_id: None });
-        }
-        Ok(answer)
+        let fill = |request: RequestBuilder| request.json(embed);
+        let read = |answer: Embedded, beside: &mut Beside| {
+            let lengths = answer.vectors.iter().map(Vec::len);
+            let even = lengths.clone().max() == lengths.min();
+            if answer.vectors.len() != embed.texts.len() || !even || beside.is_cut {
+                return Err(format!("{} vectors for {} texts", answer.vectors.len(), embed.texts.len()));
+            }
+            Ok(answer)
+        };
+        self.buy(&EMBEDDINGS, fill, read).await
     }
 }

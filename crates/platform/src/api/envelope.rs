@@ -72,8 +72,11 @@ pub(super) fn plain_body(body: &[u8]) -> String {
 /// A link to a result. `None` if it cannot be fetched, because it is empty, cut off or not a link. A result with such a
 /// link counts as missing.
 pub(super) fn usable_link(text: &str) -> Option<String> {
-    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    url.has_host().then(|| text.trim().to_owned())
+    let text = text.trim();
+    // U+FFFD takes the place of what is damaged.
+    let url = Url::parse(text).ok().filter(|_| !text.contains('\u{fffd}'))?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    is_web.then(|| text.replace(['\r', '\n', '\t'], ""))
 }
 
 /// Reads a number that MiniMax may send as a string.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::RawAnswer;
 use super::target::Target;
 use crate::facts::{Class, facts};
 
@@ -41,6 +42,8 @@ pub enum ApiError {
         at: Target,
         /// What happened, as the end of a sentence.
         why: String,
+        /// The part of a successful response that had arrived.
+        answer: Option<RawAnswer>,
     },
 
     /// A free read that MiniMax did not answer in time.
@@ -76,6 +79,8 @@ pub enum ApiError {
         why: String,
         /// The trace id, which MiniMax's support asks for.
         trace_id: Option<String>,
+        /// The response.
+        answer: Option<RawAnswer>,
     },
 }
 
@@ -91,12 +96,16 @@ fn of(at: &Target) -> String {
 /// [`ApiError::details`], with the code and the host.
 fn refused(at: &Target, code: Option<i64>, status: u16, message: &str) -> String {
     let place = if is_missing(at, code, status, message) { String::new() } else { at.at() };
-    said(at, code, status, message, &format!(" ({}){place}", number(code, status)))
+    said(at, code, status, message, &format!("{}{place}", number(code, status)))
 }
 
-/// The code, or the status of an error without one.
+/// The code, or the status of an error without one, in parentheses. The status of a success says nothing.
 fn number(code: Option<i64>, status: u16) -> String {
-    code.map_or_else(|| format!("HTTP {status}"), |code| format!("error {code}"))
+    match code {
+        Some(code) => format!(" (error {code})"),
+        None if (200..300).contains(&status) => String::new(),
+        None => format!(" (HTTP {status})"),
+    }
 }
 
 fn said(at: &Target, code: Option<i64>, status: u16, message: &str, place: &str) -> String {
@@ -258,7 +267,7 @@ impl ApiError {
     pub fn plain(&self) -> String {
         match self {
             Self::Refused { at, status, code, message, .. } => {
-                said(at, *code, *status, message, &format!(" ({})", number(*code, *status)))
+                said(at, *code, *status, message, &number(*code, *status))
             }
             _ => self.to_string(),
         }
@@ -350,12 +359,29 @@ impl ApiError {
         })
     }
 
-    /// The start of a response that could not be parsed.
-    pub fn answer(&self) -> Option<&str> {
+    /// What is wrong with a response that could not be parsed, and its start.
+    pub fn unread(&self) -> Option<&str> {
         match self {
             Self::Shape { why, .. } => Some(why),
             _ => None,
         }
+    }
+
+    /// What arrived of a successful response that could not be used.
+    pub fn answer(&self) -> Option<&RawAnswer> {
+        match self {
+            Self::Shape { answer, .. } | Self::Lost { answer, .. } => answer.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The same error with the response that could not be used.
+    #[must_use]
+    pub fn with_answer(mut self, arrived: Option<RawAnswer>) -> Self {
+        if let Self::Shape { answer, .. } | Self::Lost { answer, .. } = &mut self {
+            *answer = arrived.or(answer.take());
+        }
+        self
     }
 
     /// MiniMax's error code.

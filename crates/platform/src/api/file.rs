@@ -46,7 +46,16 @@ pub struct RemoteFile {
 }
 
 fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.as_deref().and_then(usable_link))
+    Ok(Value::deserialize(deserializer)?.as_str().and_then(usable_link))
+}
+
+/// The file in an answer. MiniMax documents `file`.
+fn file_in(answer: &Value) -> Option<RemoteFile> {
+    let is_file = |place: &&Value| place.get("file_id").or_else(|| place.get("download_url")).is_some();
+    let mut places =
+        ["/file", "/data/file", "/data", "/result", ""].iter().filter_map(|place| answer.pointer(place));
+    let file = places.find(is_file).map(RemoteFile::deserialize);
+    file.and_then(Result::ok)
 }
 
 /// The content of a file as a stream.
@@ -95,10 +104,11 @@ impl Client {
         let form = Form::new().text("purpose", upload.purpose.clone()).part("file", part);
         let patience = UPLOAD.timeout + Duration::from_secs(upload.bytes / SLOWEST_UPLOAD);
         let fill = |request: RequestBuilder| request.multipart(form).timeout(patience);
-        let Answer { file } = self.send(&UPLOAD, UPLOAD.path, fill).await?;
+        let answer: Value = self.send(&UPLOAD, UPLOAD.path, fill).await?;
+        let file = file_in(&answer).unwrap_or_default();
         if file.file_id.is_empty() {
-            let why = "an upload without a file_id".to_owned();
-            return Err(ApiError::Shape { at: self.at(UPLOAD.path), why, trace_id: None });
+            let why = self.not_json(answer.to_string().as_bytes(), "an upload without a file_id");
+            return Err(ApiError::Shape { at: self.at(UPLOAD.path), why, trace_id: None, answer: None });
         }
         Ok(file)
     }
@@ -116,8 +126,12 @@ impl Client {
 
     /// Gets a file's metadata and link.
     pub async fn retrieve_file(&self, file_id: &str) -> Result<RemoteFile, ApiError> {
-        let Answer { file } = self.get(&RETRIEVE, &[("file_id", file_id)]).await?;
-        Ok(file)
+        let asked = [("file_id", file_id)];
+        let (answer, trace_id): (Value, _) = self.read_traced(&RETRIEVE, RETRIEVE.path, &asked).await?;
+        file_in(&answer).ok_or_else(|| {
+            let why = self.not_json(answer.to_string().as_bytes(), "an answer without a file");
+            ApiError::Shape { at: self.at(RETRIEVE.path), why, trace_id, answer: None }
+        })
     }
 
     /// Deletes a file.
@@ -177,11 +191,6 @@ impl Client {
         let chunks = stream::iter([Ok(Bytes::from(head))]).chain(rest).fuse();
         Ok(Download { length, chunks: Box::pin(chunks) })
     }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    file: RemoteFile,
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::clip::{self, Clip};
 use super::envelope::{count, usable_link};
+use super::purchase::Beside;
 use super::{ApiError, Client, Endpoint};
 
-const GENERATE: Endpoint = Endpoint::post("/v1/image_generation", 180);
+const GENERATE: Endpoint = Endpoint::post("/v1/image_generation", 180).with_media(64 * 1024 * 1024);
 
 /// The body of `POST /v1/image_generation`.
 #[derive(Debug, Clone, Serialize)]
@@ -83,12 +85,14 @@ pub struct Subject {
 /// The result of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
-    /// Links, valid for 24 hours.
-    pub urls: Vec<String>,
+    /// Links, valid for 24 hours, or the bytes if MiniMax sends them although links were requested.
+    pub images: Vec<Clip>,
     /// Images that MiniMax withheld for content safety.
     pub failed: u32,
     /// Images whose links cannot be fetched.
     pub unusable: u32,
+    /// What is in the place of their links.
+    pub odd: Vec<String>,
     /// The trace id, which MiniMax's support asks for.
     pub trace_id: Option<String>,
     /// `metadata`, unchanged.
@@ -98,32 +102,79 @@ pub struct Images {
 impl Client {
     /// Makes images and waits for them, typically 10 to 40 seconds.
     pub async fn generate_images(&self, submit: &ImageSubmit) -> Result<Images, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            // Untyped, so that an odd value elsewhere cannot lose the paid links.
-            data: Option<Value>,
-            metadata: Option<Value>,
-        }
-        let sent = self.send_traced(&GENERATE, GENERATE.path, |request| request.json(submit)).await?;
-        let (Answer { data, metadata }, trace_id) = sent;
-        let links = match data.as_ref().and_then(|data| data.get("image_urls")) {
-            Some(Value::Array(links)) => links.as_slice(),
-            // A single link instead of a list.
-            Some(link) => std::slice::from_ref(link),
-            None => &[],
+        let read = |answer: Value, beside: &mut Beside| {
+            // MiniMax documents `data`.
+            let inner = ["data", "result", "output"].iter().find_map(|name| answer.get(name));
+            let mut texts = Vec::new();
+            gather(inner.unwrap_or(&answer), 0, &mut texts);
+            let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+            let (mut images, mut odd) = (Vec::new(), Vec::new());
+            for text in &texts {
+                match image(text) {
+                    Some(image) => images.push(image),
+                    None => odd.push((*text).to_owned()),
+                }
+            }
+            let metadata = answer.get("metadata").filter(|metadata| !metadata.is_null());
+            // The documented example has a string, the schema a number.
+            let failed = metadata.and_then(|counts| count(counts.get("failed_count")?));
+            if texts.is_empty() && failed.is_none_or(|failed| failed == 0) {
+                return Err("a success with neither images nor a count of those withheld".to_owned());
+            }
+            let missing = submit.n.saturating_sub(number(texts.len()));
+            let failed = failed.and_then(|failed| u32::try_from(failed).ok()).unwrap_or(0);
+            // What an answer that ends in the middle does not name was made all the same.
+            let (failed, lost) = if beside.is_cut {
+                (failed, missing.saturating_sub(failed))
+            } else {
+                (failed.max(missing), 0)
+            };
+            let unusable = number(odd.len()).saturating_add(lost);
+            let (trace_id, usage) = (beside.trace_id.clone(), metadata.cloned());
+            Ok(Images { images, failed, unusable, odd, trace_id, usage })
         };
-        let links: Vec<_> = links.iter().filter_map(Value::as_str).collect();
-        let urls: Vec<_> = links.iter().copied().filter_map(usable_link).collect();
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let unusable = number(links.len().saturating_sub(urls.len()));
-        // The documented example has a string, the schema a number.
-        let failed = metadata.as_ref().and_then(|counts| count(counts.get("failed_count")?));
-        if links.is_empty() && failed.is_none_or(|failed| failed == 0) {
-            let why = "a success with neither images nor a count of those withheld".to_owned();
-            return Err(ApiError::Shape { at: self.at(GENERATE.path), why, trace_id });
-        }
-        let missing = submit.n.saturating_sub(number(links.len()));
-        let failed = failed.and_then(|failed| u32::try_from(failed).ok()).unwrap_or(0);
-        Ok(Images { urls, failed: failed.max(missing), unusable, trace_id, usage: metadata })
+        self.buy(&GENERATE, |request| request.json(submit), read).await
     }
+}
+
+/// The fields that may have images, or one. MiniMax documents the first two.
+const IMAGES: &[&str] =
+    &["image_urls", "image_base64", "image_url", "images", "urls", "url", "b64_json", "base64", "image"];
+
+/// The texts that stand for images.
+fn gather<'a>(value: &'a Value, depth: u8, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) if depth > 0 => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, depth.max(1), texts)),
+        Value::Object(fields) if depth < 4 => {
+            for name in IMAGES {
+                let before = texts.len();
+                fields.get(*name).into_iter().for_each(|inner| gather(inner, depth + 1, texts));
+                // Another field has the same images in another form.
+                if texts.iter().skip(before).any(|text| !text.is_empty()) {
+                    return;
+                }
+                if IMAGES.last() != Some(name) && texts.len() > before && has_more(fields, name) {
+                    texts.truncate(before);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a field after `name` may have the images.
+fn has_more(fields: &serde_json::Map<String, Value>, name: &str) -> bool {
+    let after = IMAGES.iter().skip_while(|known| **known != name).skip(1);
+    after.into_iter().any(|name| fields.contains_key(*name))
+}
+
+/// A link, or the bytes of an image in base64 or hex.
+fn image(text: &str) -> Option<Clip> {
+    if let Some(link) = usable_link(text) {
+        return Some(Clip::Link(link));
+    }
+    let is_image = |bytes: &Vec<u8>| infer::is_image(bytes);
+    let decoded = [Some(clip::hex(text).0), clip::base64(text).map(|(bytes, _)| bytes)];
+    decoded.into_iter().flatten().find(is_image).map(Clip::Bytes)
 }

@@ -44,6 +44,13 @@ impl Keys {
         self.all().pop()
     }
 
+    /// Whether a text has a key.
+    pub(super) fn are_in(&self, text: &str) -> bool {
+        let all = self.all();
+        let mut keys = all.iter().map(SecretString::expose_secret).filter(|key| !key.is_empty());
+        keys.any(|key| text.contains(key))
+    }
+
     /// Removes all keys from a text.
     pub(super) fn hidden_in(&self, text: &str) -> String {
         let all = self.all();

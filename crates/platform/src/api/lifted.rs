@@ -16,6 +16,15 @@ const MARK: &str = "lifted:";
 pub(super) struct Lifted(Vec<Vec<u8>>);
 
 impl Lifted {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The marks, each with its bytes.
+    pub(super) fn marked(&self) -> impl Iterator<Item = (String, &[u8])> {
+        self.0.iter().enumerate().map(|(number, bytes)| (format!("{MARK}{number}"), bytes.as_slice()))
+    }
+
     /// The bytes that a mark stands for.
     pub(super) fn take(&mut self, mark: usize) -> Option<Vec<u8>> {
         self.0.get_mut(mark).map(std::mem::take).filter(|bytes| !bytes.is_empty())

@@ -4,6 +4,7 @@
 //! A method returns only what a caller can act on. Wire types stay inside the method that parses them.
 
 pub mod account;
+mod answer;
 mod body;
 pub mod chat;
 pub mod clip;
@@ -21,7 +22,9 @@ mod models;
 pub mod music;
 mod observed;
 mod page;
+
 pub mod probe;
+mod purchase;
 pub mod queued;
 mod reported_cost;
 pub mod retry;
@@ -30,6 +33,7 @@ pub mod speech;
 pub mod speech_long;
 pub mod speech_socket;
 pub mod speech_stream;
+mod sse;
 mod target;
 pub mod task;
 pub mod template;
@@ -50,6 +54,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use answer::RawAnswer;
 use body::{Unread, read, read_lifting};
 use envelope::{Envelope, trailing_code};
 pub use error::{Accepted, ApiError, Blame};
@@ -277,17 +282,6 @@ impl Client {
         self.send(endpoint, endpoint.path, |request| request.json(body)).await
     }
 
-    /// Like [`Self::post`], and returns the audio that was decoded on arrival.
-    async fn post_for_sound<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        body: &impl Serialize,
-    ) -> Result<(T, Lifted), ApiError> {
-        let exchange = self.exchange(endpoint, endpoint.path, |request| request.json(body));
-        let Success { body, lifted, trace_id, .. } = self.observed(endpoint.path, exchange).await?;
-        Ok((self.parse(endpoint.path, trace_id, &body)?, lifted))
-    }
-
     /// Sends a request and parses its response. Only here does a response become `Ok` or `Err`.
     ///
     /// V1 endpoints report most errors as HTTP 200 with a nonzero `base_resp` code. V2, speech-to-text and the
@@ -307,9 +301,14 @@ impl Client {
         path: &str,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<(T, Option<String>), ApiError> {
-        let Success { body, trace_id, .. } =
+        let Success { body, trace_id, broken, .. } =
             self.observed(endpoint.path, self.exchange(endpoint, path, fill)).await?;
-        Ok((self.parse(endpoint.path, trace_id.clone(), &body)?, trace_id))
+        let parsed = self.parse(endpoint.path, trace_id.clone(), &body);
+        match (parsed, broken) {
+            (Ok(answer), _) => Ok((answer, trace_id)),
+            (Err(error), Some(lost)) => Err(lost.with_answer(error.answer().cloned().map(RawAnswer::part))),
+            (Err(error), None) => Err(error),
+        }
     }
 
     /// Parses a response, or one event of a streamed response, and reports an error in either format.
@@ -332,10 +331,16 @@ impl Client {
         body: &[u8],
     ) -> Result<T, ApiError> {
         whole(body).map_err(|error| {
-            // The parse error quotes the response, which may be long.
-            let problem: String = self.clean(&error.to_string()).chars().take(300).collect();
-            ApiError::Shape { at: self.at(path), why: self.not_json(body, &problem), trace_id }
+            let (why, answer) = (self.unparsed(body, &error), self.kept(body.to_vec()));
+            ApiError::Shape { at: self.at(path), why, trace_id, answer }
         })
+    }
+
+    /// Why a body is not the JSON that was expected.
+    fn unparsed(&self, body: &[u8], error: &serde_json::Error) -> String {
+        // The parse error quotes the response, which may be long.
+        let problem: String = self.clean(&error.to_string()).chars().take(300).collect();
+        self.not_json(body, &problem)
     }
 
     /// Sends a request and returns the body if the response is not an error.
@@ -361,21 +366,29 @@ impl Client {
             return Err(ApiError::Refused { at, status, code: None, message, trace_id: trace, retry_after });
         }
         let cost = reported_cost(response.headers());
-        let unread = |why| match why {
-            Unread::Broken(error) => lost(error),
-            Unread::Endless => ApiError::Shape {
-                at: self.at(endpoint.path),
-                why: format!("the answer is larger than {} bytes", endpoint.longest),
-                trace_id: trace.clone(),
-            },
-        };
-        let (body, lifted) = if endpoint.has_audio {
-            read_lifting(response, endpoint.longest).await.map_err(unread)?
+        let arrived = if endpoint.has_audio {
+            read_lifting(response, endpoint.longest).await
         } else {
-            (read(response, endpoint.longest).await.map_err(unread)?, Lifted::default())
+            read(response, endpoint.longest).await.map(|body| (body, Lifted::default()))
+        };
+        let (body, lifted, broken) = match arrived {
+            Ok((body, lifted)) => (body, lifted, None),
+            // What arrived may be enough.
+            Err(Unread::Broken(error, body, lifted)) if status.is_success() && !body.is_empty() => {
+                (body, lifted, Some(lost(error)))
+            }
+            Err(Unread::Broken(error, ..)) => return Err(lost(error)),
+            Err(Unread::Endless(body)) => {
+                return Err(ApiError::Shape {
+                    at: self.at(endpoint.path),
+                    why: format!("the answer is larger than {} bytes", endpoint.longest),
+                    trace_id: trace,
+                    answer: self.kept(body).filter(|_| status.is_success()).map(RawAnswer::part),
+                });
+            }
         };
         let trace_id = self.judge(endpoint.path, status, trace, retry_after, &body)?;
-        Ok(Success { body, lifted, trace_id, cost })
+        Ok(Success { body, lifted, trace_id, cost, broken })
     }
 
     /// Fails if the response is an error in either format. Otherwise returns the trace id, which MiniMax's support
@@ -388,7 +401,8 @@ impl Client {
         retry_after: Option<Duration>,
         body: &[u8],
     ) -> Result<Option<String>, ApiError> {
-        let envelope: Envelope = whole(body).unwrap_or_default();
+        let cut = || tolerant::closed(body).and_then(|closed| whole(&closed).ok());
+        let envelope: Envelope = whole(body).ok().or_else(cut).unwrap_or_default();
         let bare = envelope.bare();
         let (refusal, trace_id) = envelope.read(trace);
         let trace_id = trace_id.map(|trace| self.clean(&trace).chars().take(LONGEST_ID).collect());
@@ -414,6 +428,8 @@ struct Success {
     trace_id: Option<String>,
     /// The cost that a gateway reports, in US dollars.
     cost: Option<Money>,
+    /// The connection broke before the end of the body.
+    broken: Option<ApiError>,
 }
 
 /// Parses the first JSON value of a body. Ignores a byte order mark before it and anything after it.

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::clip::Clip;
-use super::clip::{self, Found};
+use super::clip::{self, Clip};
+use super::envelope::count;
+use super::purchase::{Beside, CUT};
 use super::{ApiError, Client, Endpoint, or_default};
 
 const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600).with_audio(96 * 1024 * 1024);
@@ -136,27 +137,17 @@ pub struct Lyrics {
 impl Client {
     /// Makes a piece of music and waits for it, which takes minutes.
     pub async fn make_music(&self, submit: &MusicSubmit) -> Result<Song, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            data: Option<Data>,
-            extra_info: Option<Value>,
-            #[serde(default, deserialize_with = "or_default")]
-            trace_id: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct Data {
-            audio: Option<Found>,
-            status: Option<Value>,
-        }
-        let (answer, mut lifted): (Answer, _) = self.post_for_sound(&MUSIC, submit).await?;
-        let cut = answer.data.as_ref().and_then(|data| clip::cut(data.status.as_ref(), data.audio.as_ref()));
-        let audio = answer.data.and_then(|data| data.audio?.clip(&mut lifted));
-        let Some(audio) = audio else {
-            let why = "a success without audio".to_owned();
-            return Err(ApiError::Shape { at: self.at(MUSIC.path), why, trace_id: answer.trace_id });
+        let read = |answer: Value, beside: &mut Beside| {
+            let found = clip::sound(&answer);
+            let cut = clip::cut(clip::status(&answer), found.as_ref());
+            let none = clip::none(found.as_ref());
+            let audio = found.and_then(|found| found.clip(&mut beside.lifted)).ok_or(none)?;
+            let usage = answer.get("extra_info").filter(|extra| !extra.is_null()).cloned();
+            let length = usage.as_ref().and_then(|extra| count(extra.get("music_duration")?));
+            let length_ms = length.and_then(|length| length.try_into().ok());
+            Ok(Song { audio, length_ms, usage, cut })
         };
-        let length_ms = answer.extra_info.as_ref().and_then(|info| info.get("music_duration")?.as_u64());
-        Ok(Song { audio, length_ms, usage: answer.extra_info, cut })
+        self.buy(&MUSIC, |request| request.json(submit), read).await
     }
 
     /// Analyzes a song for a cover with new lyrics, and returns the id of the analysis.
@@ -177,6 +168,11 @@ impl Client {
 
     /// Writes or edits lyrics and waits for them.
     pub async fn write_lyrics(&self, order: &LyricsOrder) -> Result<Lyrics, ApiError> {
-        self.post(&LYRICS, order).await
+        let read = |lyrics: Lyrics, beside: &mut Beside| match lyrics.lyrics.trim() {
+            _ if beside.is_cut => Err(CUT.to_owned()),
+            "" => Err("a success without lyrics".to_owned()),
+            _ => Ok(lyrics),
+        };
+        self.buy(&LYRICS, |request| request.json(order), read).await
     }
 }

@@ -36,10 +36,10 @@ impl Client {
             (response.status(), header_text(&response, "trace-id"), retry_after(&response));
         let refusal = match read(response, USUAL).await {
             Ok(body) => self.judge(PATH, status, trace, pause, &body).err(),
-            Err(Unread::Broken(error)) => return Err(self.lost(PATH, error)),
-            Err(Unread::Endless) => {
+            Err(Unread::Broken(error, ..)) => return Err(self.lost(PATH, error)),
+            Err(Unread::Endless(_)) => {
                 let why = format!("the answer is larger than {USUAL} bytes");
-                Some(ApiError::Shape { at: self.at(PATH), why, trace_id: trace })
+                Some(ApiError::Shape { at: self.at(PATH), why, trace_id: trace, answer: None })
             }
         };
         Ok(Probe { host_time, refusal })

@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_limiter_learns_from_throttled_and_counted_requests() {
-        let lost = ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() };
+        let lost = ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned(), answer: None };
         let refused = |status, code, seconds: Option<u64>| {
             let retry_after = seconds.map(Duration::from_secs);
             let (at, message) = ("/v1/x".into(), String::new());
@@ -272,7 +272,11 @@ mod tests {
                     patience,
                     async || {
                         sleep(silence).await;
-                        Err::<(), _>(ApiError::Lost { at: "/v1/x".into(), why: "timed out".to_owned() })
+                        Err::<(), _>(ApiError::Lost {
+                            at: "/v1/x".into(),
+                            why: "timed out".to_owned(),
+                            answer: None,
+                        })
                     },
                 );
                 let error = asked.await.unwrap_err();

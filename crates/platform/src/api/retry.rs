@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_paid_request_is_repeated_only_if_minimax_did_not_accept_it() {
-        let lost = ApiError::Lost { at: "/v1/x".into(), why: "reset".into() };
+        let lost = ApiError::Lost { at: "/v1/x".into(), why: "reset".into(), answer: None };
         let unsent = ApiError::Unsent { at: "/v1/x".into(), why: "refused".into() };
         assert_eq!(pause(Nature::Paid, &lost, 1, 0.5), None);
         assert!(pause(Nature::Paid, &unsent, 1, 0.5).is_some());
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_read_is_repeated_only_after_a_transient_error() {
         let again = |error: &ApiError| pause(Nature::Read, error, 1, 0.5).is_some();
-        assert!(again(&ApiError::Lost { at: "/v1/x".into(), why: "reset".into() }));
+        assert!(again(&ApiError::Lost { at: "/v1/x".into(), why: "reset".into(), answer: None }));
         assert!(
             again(&refused(None, 502))
                 && again(&refused(Some(1000), 200))
@@ -138,8 +138,8 @@ mod tests {
             6 => refused,
             1 => Just(ApiError::NoKey),
             1 => Just(ApiError::Unsent { at: "/v1/x".into(), why: String::new() }),
-            1 => Just(ApiError::Lost { at: "/v1/x".into(), why: String::new() }),
-            1 => Just(ApiError::Shape { at: "/v1/x".into(), why: String::new(), trace_id: None }),
+            1 => Just(ApiError::Lost { at: "/v1/x".into(), why: String::new(), answer: None }),
+            1 => Just(ApiError::Shape { at: "/v1/x".into(), why: String::new(), trace_id: None, answer: None }),
         ]
     }
 

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use super::purchase::{Beside, CUT};
 use super::{ApiError, Client, Endpoint, or_default};
 
 const SEARCH: Endpoint = Endpoint::post("/v1/coding_plan/search", 60);
@@ -45,15 +46,21 @@ impl Client {
             #[serde(default, deserialize_with = "or_default")]
             query: String,
         }
-        let answer: Answer = self.post(&SEARCH, &json!({ "q": query })).await?;
-        if answer.organic.is_none() && answer.related_searches.is_none() {
-            let why = "a success without a list of results".to_owned();
-            return Err(ApiError::Shape { at: self.at(SEARCH.path), why, trace_id: None });
-        }
-        let related = answer.related_searches.unwrap_or_default().into_iter().map(|related| related.query);
-        Ok(Searched {
-            organic: answer.organic.unwrap_or_default(),
-            related: related.filter(|query| !query.is_empty()).collect(),
-        })
+        let body = json!({ "q": query });
+        let read = |answer: Answer, beside: &mut Beside| {
+            if beside.is_cut {
+                return Err(CUT.to_owned());
+            }
+            if answer.organic.is_none() && answer.related_searches.is_none() {
+                return Err("a success without a list of results".to_owned());
+            }
+            let related =
+                answer.related_searches.unwrap_or_default().into_iter().map(|related| related.query);
+            Ok(Searched {
+                organic: answer.organic.unwrap_or_default(),
+                related: related.filter(|query| !query.is_empty()).collect(),
+            })
+        };
+        self.buy(&SEARCH, |request| request.json(&body), read).await
     }
 }

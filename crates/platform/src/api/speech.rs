@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::clip::Clip;
-use super::clip::{self, Found};
+use super::clip::{self, Clip};
 use super::envelope::{count, usable_link};
-use super::{ApiError, Client, Endpoint, or_default};
+use super::purchase::Beside;
+use super::{ApiError, Client, Endpoint};
 
 pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).with_audio(96 * 1024 * 1024);
 
@@ -228,40 +228,23 @@ pub struct Speech {
 impl Client {
     /// Speaks a text and waits for it.
     pub async fn speak(&self, submit: &SpeechSubmit) -> Result<Speech, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            // MiniMax documents `null` for errors. With a success it is a `Shape` error.
-            data: Option<Data>,
-            extra_info: Option<Value>,
-        }
-        #[derive(Deserialize)]
-        struct Data {
-            audio: Option<Found>,
-            audio_url: Option<Found>,
-            #[serde(default, deserialize_with = "or_default")]
-            subtitle_file: Option<String>,
-            status: Option<Value>,
-        }
-        let (answer, mut lifted): (Answer, _) = self.post_for_sound(&T2A, submit).await?;
-        let cut = answer.data.as_ref().and_then(|data| {
-            clip::cut(data.status.as_ref(), data.audio.as_ref().or(data.audio_url.as_ref()))
-        });
-        let (audio, subtitles) = answer.data.map_or((None, None), |data| {
-            let mut sound = |found: Option<Found>| found.and_then(|found| found.clip(&mut lifted));
-            (sound(data.audio).or_else(|| sound(data.audio_url)), data.subtitle_file)
-        });
-        let Some(audio) = audio else {
-            let why = "a success without audio".to_owned();
-            return Err(ApiError::Shape { at: self.at(T2A.path), why, trace_id: None });
+        let read = |answer: Value, beside: &mut Beside| {
+            let found = clip::sound(&answer);
+            let cut = clip::cut(clip::status(&answer), found.as_ref());
+            let none = clip::none(found.as_ref());
+            let audio = found.and_then(|found| found.clip(&mut beside.lifted)).ok_or(none)?;
+            let extra = answer.get("extra_info").filter(|extra| !extra.is_null());
+            let number = |name: &str| count(extra?.get(name)?)?.try_into().ok();
+            let subtitles = answer.pointer("/data/subtitle_file").or_else(|| answer.get("subtitle_file"));
+            Ok(Speech {
+                audio,
+                length_ms: number("audio_length"),
+                characters: number("usage_characters"),
+                subtitles: subtitles.and_then(Value::as_str).and_then(usable_link),
+                usage: extra.cloned(),
+                cut,
+            })
         };
-        let number = |name: &str| count(answer.extra_info.as_ref()?.get(name)?)?.try_into().ok();
-        Ok(Speech {
-            audio,
-            length_ms: number("audio_length"),
-            characters: number("usage_characters"),
-            subtitles: subtitles.as_deref().and_then(usable_link),
-            usage: answer.extra_info.clone(),
-            cut,
-        })
+        self.buy(&T2A, |request| request.json(submit), read).await
     }
 }

@@ -1,12 +1,13 @@
 //! Speech from long texts, which MiniMax makes as a task (platform docs > T2A async).
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::envelope::count;
+use super::purchase::Beside;
 use super::speech::{AudioFormat, Effects, PronunciationDict, VoiceSetting};
-use super::task::{self, Ending, Progress, Ready, ending};
-use super::{ApiError, Client, Endpoint, group, lenient, or_default};
+use super::task::{self, Ending, Polled, Progress, Ready, ending};
+use super::{ApiError, Client, Endpoint, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/t2a_async_v2", 60);
 const QUERY: Endpoint = Endpoint::get("/v1/query/t2a_async_query_v2").polled_in(group::LONG_SPEECH_POLLS);
@@ -68,49 +69,39 @@ pub struct LongSubmitted {
 impl Client {
     /// Submits a long text.
     pub async fn submit_long_speech(&self, submit: &LongSpeech) -> Result<LongSubmitted, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "lenient")]
-            task_id: String,
-            #[serde(default, deserialize_with = "lenient")]
-            file_id: String,
-            // A wrong type must not cost the task id beside it.
-            usage_characters: Option<Value>,
-        }
-        let Answer { task_id, file_id, usage_characters } = self.post(&SUBMIT, submit).await?;
-        let task_id = task::task_id(SUBMIT.path, task_id)?;
-        let file_id = task::file_id(file_id);
-        let characters = usage_characters.as_ref().and_then(count).and_then(|count| count.try_into().ok());
-        Ok(LongSubmitted { task_id, file_id, characters })
+        let read = |answer: Value, _: &mut Beside| {
+            let field = |name: &str| answer.get(name).or_else(|| answer.get("data")?.get(name));
+            let id = field("file_id").and_then(|id| lenient(id).ok()).and_then(task::file_id);
+            Ok(LongSubmitted {
+                task_id: task::task_id(&answer)?,
+                file_id: id.filter(|id| !id.contains('\u{fffd}')),
+                characters: field("usage_characters").and_then(count).and_then(|count| count.try_into().ok()),
+            })
+        };
+        self.buy(&SUBMIT, |request| request.json(submit), read).await
     }
 
     /// Polls the task of a long text.
     pub async fn query_long_speech(&self, task_id: &str) -> Result<Progress, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "or_default")]
-            status: String,
-            #[serde(default, deserialize_with = "lenient")]
-            file_id: String,
-        }
-        let (Answer { status, file_id }, trace_id) =
-            self.read_traced(&QUERY, QUERY.path, &[("task_id", task_id)]).await?;
-        Ok(match ending(&status) {
-            Some(Ending::Succeeded) => match task::file_id(file_id) {
-                Some(file_id) => {
-                    Progress::Ready(Box::new(Ready { file_id: Some(file_id), ..Ready::default() }))
+        let Polled { answer, trace_id, .. } = self.poll(&QUERY, QUERY.path, &[("task_id", task_id)]).await?;
+        let task = task::unwrapped(&answer).unwrap_or(&answer);
+        Ok(match ending(task::word(task)) {
+            Some(Ending::Succeeded) => {
+                let id = task.get("file_id").and_then(|id| lenient(id).ok()).and_then(task::file_id);
+                match id {
+                    Some(file_id) => {
+                        Progress::Ready(Box::new(Ready { file_id: Some(file_id), ..Ready::default() }))
+                    }
+                    None => Progress::Empty { trace_id },
                 }
-                None => Progress::Empty { trace_id },
-            },
-            Some(Ending::Failed) => {
-                Progress::Failed { code: None, message: "it failed, without a reason".to_owned() }
             }
+            Some(Ending::Failed) => self.failed(&answer, task),
             Some(Ending::Expired) => {
                 let message = "its result has expired; MiniMax keeps long speech for nine hours".to_owned();
                 Progress::Failed { code: None, message }
             }
             Some(Ending::Cancelled) => Progress::Cancelled,
-            None => Progress::Pending(self.clean(&status)),
+            None => Progress::Pending(self.clean(task::word(task))),
         })
     }
 }

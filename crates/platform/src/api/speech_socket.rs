@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
 use super::speech::{AudioSetting, VoiceSetting};
 use super::speech_stream::{SoundEnd, SoundPiece, SoundStream, decoded};
-use super::{ApiError, Client, header_text, read};
+use super::{ApiError, Client, header_text, or_default, read};
 
 const PATH: &str = "/ws/v1/t2a_v2_bidi";
 
@@ -54,16 +54,19 @@ type Socket = WebSocketStream<Upgraded>;
 #[derive(Debug, Deserialize)]
 struct Event {
     /// Empty for audio events: as documented, they have no name.
-    #[serde(default, rename = "event")]
+    #[serde(default, rename = "event", deserialize_with = "or_default")]
     word: String,
     data: Option<Data>,
+    // An odd value beside the audio must not lose it.
+    #[serde(default, deserialize_with = "or_default")]
     extra_info: Option<Map<String, Value>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     is_final: bool,
 }
 
 #[derive(Debug, Deserialize)]
 struct Data {
+    #[serde(default, deserialize_with = "or_default")]
     audio: Option<String>,
 }
 
@@ -226,7 +229,11 @@ impl Session {
             self.over = true;
             let characters = self.usage.get("usage_characters").and_then(Value::as_u64);
             let usage = Some(std::mem::take(&mut self.usage)).filter(|usage| !usage.is_empty());
-            return Ok(Some(SoundPiece::End(SoundEnd { characters, usage: usage.map(Value::Object) })));
+            return Ok(Some(SoundPiece::End(SoundEnd {
+                characters,
+                usage: usage.map(Value::Object),
+                link: None,
+            })));
         }
         if event.is_final {
             self.add(event.extra_info.unwrap_or_default());
@@ -253,7 +260,7 @@ impl Session {
 /// The text has not been sent yet, so nothing was billed.
 fn nothing_sent(error: ApiError) -> ApiError {
     match error {
-        ApiError::Lost { at, why } => {
+        ApiError::Lost { at, why, .. } => {
             ApiError::Unsent { at, why: format!("The session with MiniMax could not be opened: {why}") }
         }
         other => other,
@@ -265,5 +272,5 @@ fn unsent(why: impl Into<String>) -> ApiError {
 }
 
 fn lost(why: impl Into<String>) -> ApiError {
-    ApiError::Lost { at: PATH.into(), why: why.into() }
+    ApiError::Lost { at: PATH.into(), why: why.into(), answer: None }
 }

@@ -14,10 +14,12 @@ use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 use tokio::time::timeout;
 
-use super::clip::hex;
-use super::envelope::count;
+use super::body::Unread;
+use super::clip;
+use super::envelope::{count, usable_link};
 use super::speech::{SpeechSubmit, T2A};
-use super::{ApiError, Client, header_text, read, retry_after};
+use super::sse::{self, Pieces};
+use super::{ApiError, Client, RawAnswer, header_text, or_default, retry_after, whole};
 
 /// A stream that sends nothing for this long is lost (client rules > transport).
 const IDLE: Duration = Duration::from_secs(120);
@@ -38,6 +40,8 @@ pub struct SoundEnd {
     pub characters: Option<u64>,
     /// `extra_info`, unchanged.
     pub usage: Option<Value>,
+    /// A link to the audio, if MiniMax sent one instead of bytes.
+    pub link: Option<String>,
 }
 
 /// Streamed audio. It always ends with [`SoundPiece::End`] or an error.
@@ -52,7 +56,7 @@ struct Event {
 
 #[derive(Debug, Deserialize)]
 struct Data {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     audio: Option<String>,
     status: Option<Value>,
 }
@@ -70,6 +74,8 @@ struct Reader {
     unread: Arc<AtomicUsize>,
     /// Pieces that were read and not yet returned.
     ready: Vec<SoundPiece>,
+    /// A link to the audio.
+    link: Option<String>,
     over: bool,
 }
 
@@ -99,18 +105,38 @@ impl Client {
             heard: false,
             unread: Arc::default(),
             ready: Vec::new(),
+            link: None,
             over: false,
         };
-        if kind.starts_with("text/event-stream") && response.status().is_success() {
-            reader.events = events(response, Arc::clone(&reader.unread));
+        let (status, after) = (response.status(), retry_after(&response));
+        let (first, pieces) = timeout(IDLE, sse::begun(response)).await.map_err(|_| silence())?;
+        if status.is_success() && sse::is_events(first, &kind) {
+            reader.events = events(pieces, Arc::clone(&reader.unread));
             let first = reader.next().await?;
             reader.ready.extend(first);
         } else {
-            let (status, after) = (response.status(), retry_after(&response));
-            let body =
-                read(response, T2A.longest).await.map_err(|_| lost("the answer was cut off".to_owned()))?;
+            let body = match sse::collected(pieces, T2A.longest).await {
+                Ok(body) => body,
+                Err(Unread::Broken(_, body, _)) if whole::<Value>(&body).is_ok() => body,
+                Err(Unread::Broken(_, body, _) | Unread::Endless(body)) => {
+                    let kept = self.kept(body).filter(|_| status.is_success());
+                    return Err(
+                        lost("the answer was cut off".to_owned()).with_answer(kept.map(RawAnswer::part))
+                    );
+                }
+            };
             let event: Event = self.decode(T2A.path, status, reader.trace.clone(), after, &body)?;
-            reader.take(event)?;
+            let has_status = event.data.as_ref().is_some_and(|data| data.status.is_some());
+            reader.take(event).map_err(|error| error.with_answer(self.kept(body.clone())))?;
+            if reader.ready.is_empty() && reader.link.is_none() {
+                let why = "a success without audio".to_owned();
+                let (at, trace_id, answer) = (self.at(T2A.path), reader.trace, self.kept(body));
+                return Err(ApiError::Shape { at, why, trace_id, answer });
+            }
+            // Nothing follows a whole answer. One that calls itself unfinished is not taken for complete.
+            if !reader.over && !has_status {
+                reader.end(None);
+            }
         }
         Ok(Box::pin(stream::try_unfold(reader, |mut reader| async move {
             Ok(reader.next().await?.map(|piece| (piece, reader)))
@@ -120,10 +146,10 @@ impl Client {
 
 /// The events of a body. Fails on an event that exceeds the size limit, to bound memory.
 fn events(
-    response: reqwest::Response,
+    pieces: Pieces,
     unread: Arc<AtomicUsize>,
 ) -> Pin<Box<dyn Stream<Item = Result<Sse, String>> + Send>> {
-    let chunks = response.bytes_stream().map(move |piece| {
+    let chunks = pieces.map(move |piece| {
         let piece = piece.map_err(|error| std::io::Error::other(error.without_url()))?;
         let before = unread.fetch_add(piece.len(), Ordering::Relaxed);
         if before.saturating_add(piece.len()) > T2A.longest {
@@ -131,7 +157,8 @@ fn events(
         }
         Ok(piece)
     });
-    Box::pin(SseStream::from_bytes_stream(chunks).map_err(|error| error.to_string()))
+    let lines = sse::lines(chunks, Arc::default());
+    Box::pin(SseStream::from_bytes_stream(lines).map_err(|error| error.to_string()))
 }
 
 impl Reader {
@@ -160,29 +187,37 @@ impl Reader {
         let last = event.data.as_ref().is_some_and(|data| data.status.as_ref().and_then(count) == Some(LAST));
         let audio = event.data.and_then(|data| data.audio).filter(|audio| !audio.is_empty());
         if let Some(audio) = audio.filter(|_| !(last && self.heard)) {
-            self.ready.push(SoundPiece::Audio(decoded(T2A.path, &audio)?));
-            self.heard = true;
+            match usable_link(&audio) {
+                // Bytes were requested.
+                Some(link) => self.link = Some(link),
+                None => {
+                    self.ready.push(SoundPiece::Audio(decoded(T2A.path, &audio)?));
+                    self.heard = true;
+                }
+            }
         }
         if last {
-            let characters = event
-                .extra_info
-                .as_ref()
-                .and_then(|extra| count(extra.get("usage_characters")?)?.try_into().ok());
-            self.ready.push(SoundPiece::End(SoundEnd { characters, usage: event.extra_info }));
-            self.over = true;
+            self.end(event.extra_info);
         }
         Ok(())
+    }
+
+    fn end(&mut self, usage: Option<Value>) {
+        let count = |usage: &Value| count(usage.get("usage_characters")?)?.try_into().ok();
+        let characters = usage.as_ref().and_then(count);
+        self.ready.push(SoundPiece::End(SoundEnd { characters, usage, link: self.link.take() }));
+        self.over = true;
     }
 }
 
 /// Decodes a piece of audio.
 pub(super) fn decoded(path: &'static str, text: &str) -> Result<Bytes, ApiError> {
-    let (bytes, is_whole) = hex(text);
-    if is_whole {
+    if let Some(bytes) = clip::piece(text) {
         return Ok(Bytes::from(bytes));
     }
-    let why = format!("a piece of sound is not hex after {} bytes", bytes.len());
-    Err(ApiError::Shape { at: path.into(), why, trace_id: None })
+    let (why, begins) =
+        ("a piece of sound is neither hex nor base64", text.chars().take(200).collect::<String>());
+    Err(ApiError::Shape { at: path.into(), why: format!("{why}: {begins:?}"), trace_id: None, answer: None })
 }
 
 fn silence() -> ApiError {
@@ -190,5 +225,5 @@ fn silence() -> ApiError {
 }
 
 fn lost(why: String) -> ApiError {
-    ApiError::Lost { at: T2A.path.into(), why }
+    ApiError::Lost { at: T2A.path.into(), why, answer: None }
 }

@@ -27,9 +27,19 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Stri
     }
     Ok(match Either::deserialize(deserializer)? {
         Either::Text(text) => text,
-        Either::Number(number) => number.to_string(),
+        Either::Number(number) => {
+            whole_number(&number).map_or_else(|| number.to_string(), |whole| whole.to_string())
+        }
         Either::Nothing(_) => String::new(),
     })
+}
+
+/// A whole number that is written with a fraction, such as `7.0`, as long as a double has every digit of it.
+fn whole_number(number: &serde_json::Number) -> Option<i64> {
+    let float =
+        number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15)?;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+    Some(float as i64)
 }
 
 /// JSON without the values that a strict parser refuses: `NaN`, `Infinity` and numbers outside the range of a double
@@ -100,6 +110,86 @@ fn escape(text: &str) -> (Cow<'_, str>, usize) {
     (text.get(..length).unwrap_or(text).into(), length)
 }
 
+/// An object that ends in the middle, with an end: `None` if it does not. A value that was cut is left out, because a part
+/// of a number is another number; a text that was cut ends with U+FFFD, which makes it a damaged one.
+pub(super) fn closed(body: &[u8]) -> Option<Vec<u8>> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+    if body.first() != Some(&b'{') {
+        return None;
+    }
+    // What is open, and how much of it was open behind the last whole value.
+    let (mut open, mut end, mut open_then) = (Vec::new(), 0, 0);
+    let (mut at, mut before, mut in_word) = (0, b'{', false);
+    let mut damaged = None;
+    while let Some(byte) = body.get(at) {
+        let is_word = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+        if in_word && !is_word {
+            (end, open_then) = (at, open.len());
+        }
+        in_word = is_word;
+        match byte {
+            b'{' | b'[' => {
+                open.push(if *byte == b'{' { b'}' } else { b']' });
+                (end, open_then) = (at + 1, open.len());
+            }
+            b'}' | b']' => {
+                open.pop();
+                (end, open_then) = (at + 1, open.len());
+                if open.is_empty() {
+                    return None;
+                }
+            }
+            b'"' => {
+                let is_name = open.last() == Some(&b'}') && matches!(before, b'{' | b',');
+                match text_end(body.get(at..).unwrap_or_default()) {
+                    Ok(length) if is_name => at += length - 1,
+                    Ok(length) => {
+                        at += length - 1;
+                        (end, open_then) = (at + 1, open.len());
+                    }
+                    Err(length) => {
+                        damaged = (!is_name).then_some(at + length);
+                        break;
+                    }
+                }
+            }
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            before = *byte;
+        }
+        at += 1;
+    }
+    let mut closed = body.get(..damaged.unwrap_or(end))?.to_vec();
+    if damaged.is_some() {
+        closed.extend_from_slice("\u{fffd}\"".as_bytes());
+        open_then = open.len();
+    }
+    closed.extend(open.get(..open_then)?.iter().rev());
+    Some(closed)
+}
+
+/// The length of the text that the bytes begin with. `Err` with the length of its readable part if it has no end.
+fn text_end(bytes: &[u8]) -> Result<usize, usize> {
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        at += match byte {
+            b'"' => return Ok(at + 1),
+            b'\\' => {
+                let length = if bytes.get(at + 1) == Some(&b'u') { 6 } else { 2 };
+                if at + length > bytes.len() {
+                    return Err(at);
+                }
+                length
+            }
+            _ => 1,
+        };
+    }
+    // A letter may be cut in its middle.
+    let whole = bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+    Err(if bytes.len() - whole < 4 { whole } else { bytes.len() })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -151,7 +241,43 @@ mod tests {
     }
 
     #[test]
-    fn invalid_json_stays_invalid() {
+    fn an_object_that_ends_in_the_middle_has_what_came_whole_and_marks_a_text_that_was_cut() {
+        for (cut, meant) in [
+            (r#"{"task_id":"4711","base_r"#, json!({ "task_id": "4711" })),
+            (r#"{"task_id":"4711""#, json!({ "task_id": "4711" })),
+            (r#"{"task_id":"47"#, json!({ "task_id": "47\u{fffd}" })),
+            (r#"{"task_id":47"#, json!({})),
+            (r#"{"task_id":4711,"#, json!({ "task_id": 4711 })),
+            (r#"{"a":[1,{"b":"x"},{"c":tru"#, json!({ "a": [1, { "b": "x" }, {}] })),
+            (r#"{"a":["x","y\u00"#, json!({ "a": ["x", "y\u{fffd}"] })),
+            (r#"{"a":"x\"#, json!({ "a": "x\u{fffd}" })),
+            (r#"{"a":{"b":"#, json!({ "a": {} })),
+            ("\u{feff} {\"a\":\"狐", json!({ "a": "狐\u{fffd}" })),
+            ("{", json!({})),
+        ] {
+            let read: Value = serde_json::from_slice(&closed(cut.as_bytes()).unwrap()).unwrap();
+            assert_eq!(read, meant, "{cut}");
+        }
+        let letter = [br#"{"a":""#.as_slice(), &"狐".as_bytes()[..2]].concat();
+        assert_eq!(closed(&letter).unwrap(), "{\"a\":\"\u{fffd}\"}".as_bytes());
+        for other in ["", "text", "[1", "\"a", r#"{"a":1}"#, r#"{"a":1} {"b"#] {
+            assert_eq!(closed(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_cut_off_an_object_the_rest_is_json() {
+        let whole = json!({ "a": ["x\"y", -1.5e3, true, null, { "狐": "\\" }], "b": { "c": [] }, "d": "e" })
+            .to_string();
+        for end in 1..whole.len() {
+            let closed = closed(&whole.as_bytes()[..end]).unwrap();
+            let text = String::from_utf8_lossy(&closed);
+            assert!(serde_json::from_slice::<Value>(&closed).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_stays_none() {
         for body in
             [&b"<html>\xff</html>"[..], b"", b"\"", b"\"\\", b"\"\\u", b"\"\\ud83", b"{\"a\":", b"not", b"-"]
         {

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::file::SLOWEST_UPLOAD;
-use super::{ApiError, Client, Endpoint, Success};
+use super::purchase::Beside;
+use super::{ApiError, Client, Endpoint};
 
 const TRANSCRIBE: Endpoint = Endpoint::post("/v1/speech_to_text", 300).with_media(16 * 1024 * 1024);
 
@@ -111,6 +112,8 @@ pub struct Transcript {
     pub seconds: Option<f64>,
     /// The usage that MiniMax reports.
     pub usage: Option<Value>,
+    /// It ends in the middle.
+    pub is_cut: bool,
 }
 
 impl Client {
@@ -135,14 +138,16 @@ impl Client {
         let patience = TRANSCRIBE.timeout + Duration::from_secs(submit.bytes / SLOWEST_UPLOAD);
         let fill =
             |request: RequestBuilder| request.headers(headers(submit)).multipart(form).timeout(patience);
-        let Success { body, trace_id, .. } =
+        let success =
             self.observed(TRANSCRIBE.path, self.exchange(&TRANSCRIBE, TRANSCRIBE.path, fill)).await?;
-        if let Some(subtitles) = subtitles(submit.format, &String::from_utf8_lossy(&body)) {
-            return Ok(subtitles);
+        let found = subtitles(submit.format, &String::from_utf8_lossy(&success.body));
+        if let Some(subtitles) = found {
+            return Ok(Transcript { is_cut: success.broken.is_some(), ..subtitles });
         }
-        let answer: Value = self.parse(TRANSCRIBE.path, trace_id, &body)?;
         let format = if submit.format.is_subtitles() { TranscriptFormat::Text } else { submit.format };
-        heard(format, &answer)
+        self.bought(TRANSCRIBE.path, success, |answer: Value, beside: &mut Beside| {
+            Ok(Transcript { is_cut: beside.is_cut, ..heard(format, &answer)? })
+        })
     }
 }
 
@@ -156,11 +161,14 @@ fn headers(submit: &TranscriptionSubmit) -> HeaderMap {
     headers
 }
 
-fn heard(format: TranscriptFormat, answer: &Value) -> Result<Transcript, ApiError> {
-    let Some(text) = answer.get("text").and_then(Value::as_str) else {
-        return Err(not_a_transcript("a success without text"));
-    };
-    let seconds = answer.get("duration").and_then(Value::as_f64);
+fn heard(format: TranscriptFormat, answer: &Value) -> Result<Transcript, String> {
+    let text =
+        ["/text", "/data/text", "/result/text"].iter().find_map(|place| answer.pointer(place)?.as_str());
+    let Some(text) = text else { return Err("a success without text".to_owned()) };
+    let seconds = answer.get("duration").and_then(|value| match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_f64(),
+    });
     let content = match format {
         TranscriptFormat::Text => text.to_owned(),
         _ => serde_json::to_string_pretty(answer).unwrap_or_default(),
@@ -171,7 +179,7 @@ fn heard(format: TranscriptFormat, answer: &Value) -> Result<Transcript, ApiErro
             usage.insert(name.to_owned(), value.clone());
         }
     }
-    Ok(Transcript { text: text.to_owned(), content, format, seconds, usage: Some(usage) })
+    Ok(Transcript { text: text.to_owned(), content, format, seconds, usage: Some(usage), is_cut: false })
 }
 
 /// The subtitles in an answer, in either format: they are paid for even if the other format was requested. `None` if the
@@ -190,9 +198,5 @@ fn subtitles(wanted: TranscriptFormat, body: &str) -> Option<Transcript> {
         return None;
     };
     let (text, content) = (text.to_owned(), body.to_owned());
-    Some(Transcript { text, content, format, seconds: None, usage: None })
-}
-
-fn not_a_transcript(why: &str) -> ApiError {
-    ApiError::Shape { at: TRANSCRIBE.path.into(), why: why.to_owned(), trace_id: None }
+    Some(Transcript { text, content, format, seconds: None, usage: None, is_cut: false })
 }

@@ -84,7 +84,7 @@ impl Client {
             let why = unsent_words(fault, &at, self.proxy().as_deref());
             ApiError::Unsent { at, why }
         } else {
-            ApiError::Lost { at, why: lost_words(fault).to_owned() }
+            ApiError::Lost { at, why: lost_words(fault).to_owned(), answer: None }
         }
     }
 
@@ -186,7 +186,8 @@ mod tests {
                 is_plain(&said);
                 assert!(error.advice().contains("HTTPS_PROXY"), "{}", error.advice());
             }
-            let said = ApiError::Lost { at: at.clone(), why: lost_words(fault).to_owned() }.to_string();
+            let said = ApiError::Lost { at: at.clone(), why: lost_words(fault).to_owned(), answer: None }
+                .to_string();
             assert!(said.contains("api.minimax.io"), "{said}");
             is_plain(&said);
         }

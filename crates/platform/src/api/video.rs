@@ -1,10 +1,10 @@
 //! Video V1: Hailuo, the 01 series and templates (platform docs > Video Generation, Video Agent).
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::envelope::usable_link;
-use super::task::{Ending, Progress, Ready, ending, file_id};
-use super::{ApiError, Client, Endpoint, group, lenient, or_default};
+use super::task::{Ending, Polled, Progress, Ready, ending, file_id, unwrapped, word};
+use super::{ApiError, Client, Endpoint, group, lenient};
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/video_generation", 60);
 const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation").polled_in(group::POLLS);
@@ -57,20 +57,6 @@ pub struct SubjectReference {
     pub image: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default, deserialize_with = "or_default")]
-    status: String,
-    #[serde(default, deserialize_with = "lenient")]
-    file_id: String,
-    #[serde(default, deserialize_with = "or_default")]
-    video_url: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    video_width: String,
-    #[serde(default, deserialize_with = "lenient")]
-    video_height: String,
-}
-
 impl Client {
     /// Submits a video and returns its task id.
     pub async fn submit_video(&self, submit: &VideoSubmit) -> Result<String, ApiError> {
@@ -88,46 +74,38 @@ impl Client {
     }
 
     async fn query_v1(&self, endpoint: &Endpoint, task_id: &str) -> Result<Progress, ApiError> {
-        let answer = self.read_traced::<Answer>(endpoint, endpoint.path, &[("task_id", task_id)]).await;
-        match answer {
-            Ok((answer, trace_id)) => Ok(answer.progress(trace_id, |text| self.clean(text))),
-            // A failed task may give its reason in `base_resp`, which looks like an error of the query itself.
-            Err(ApiError::Refused { code: code @ Some(1026 | 1027), message, .. }) => {
-                Ok(Progress::Failed { code, message })
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl Answer {
-    fn progress(self, trace_id: Option<String>, clean: impl Fn(&str) -> String) -> Progress {
-        let ending = match ending(&self.status) {
+        let Polled { answer, trace_id } =
+            match self.poll(endpoint, endpoint.path, &[("task_id", task_id)]).await {
+                Ok(polled) => polled,
+                // A failed task may give its reason in `base_resp`, which looks like an error of the query itself.
+                Err(ApiError::Refused { code: code @ Some(1026 | 1027), message, .. }) => {
+                    return Ok(Progress::Failed { code, message });
+                }
+                Err(error) => return Err(error),
+            };
+        let task = unwrapped(&answer).unwrap_or(&answer);
+        let text = |name: &str| task.get(name).and_then(|value| lenient(value).ok()).unwrap_or_default();
+        Ok(match ending(word(task)) {
+            None => Progress::Pending(self.clean(word(task))),
             // The documentation says `Fail` and callbacks say `failed`; accept any spelling.
-            Some(Ending::Failed) => {
-                let message = "MiniMax reports that the task failed, without a reason".to_owned();
-                return Progress::Failed { code: None, message };
+            Some(Ending::Failed) => self.failed(&answer, task),
+            Some(Ending::Expired) => Progress::Failed { code: None, message: "the task expired".to_owned() },
+            Some(Ending::Cancelled) => Progress::Cancelled,
+            Some(Ending::Succeeded) => {
+                let file_id = file_id(text("file_id"));
+                let url =
+                    ["video_url", "download_url", "url"].iter().find_map(|name| usable_link(&text(name)));
+                if url.is_none() && file_id.is_none() {
+                    return Ok(Progress::Empty { trace_id });
+                }
+                Progress::Ready(Box::new(Ready {
+                    file_id,
+                    url,
+                    width: text("video_width").parse().ok(),
+                    height: text("video_height").parse().ok(),
+                    ..Ready::default()
+                }))
             }
-            Some(Ending::Expired) => {
-                return Progress::Failed { code: None, message: "the task expired".to_owned() };
-            }
-            Some(Ending::Cancelled) => return Progress::Cancelled,
-            ending => ending,
-        };
-        let url = self.video_url.as_deref().and_then(usable_link);
-        let file_id = file_id(self.file_id);
-        if ending.is_none() {
-            return Progress::Pending(clean(&self.status));
-        }
-        if url.is_none() && file_id.is_none() {
-            return Progress::Empty { trace_id };
-        }
-        Progress::Ready(Box::new(Ready {
-            file_id,
-            url,
-            width: self.video_width.parse().ok(),
-            height: self.video_height.parse().ok(),
-            ..Ready::default()
-        }))
+        })
     }
 }

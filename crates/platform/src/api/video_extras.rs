@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::task::unwrapped;
 use super::video_v2::{Content, path_segment};
 use super::{ApiError, Client, Endpoint, lenient};
 
@@ -134,12 +135,9 @@ impl Client {
 
     /// Gets all details of one V2 task from the last seven days.
     pub async fn video_task(&self, task_id: &str) -> Result<CloudTask, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            task: CloudTask,
-        }
         let path = format!("{}/{}", TASKS.path, path_segment(task_id));
-        let Answer { task } = self.send(&TASKS, &path, |request| request).await?;
-        Ok(task)
+        let (answer, trace_id): (Value, _) = self.send_traced(&TASKS, &path, |request| request).await?;
+        let task = unwrapped(&answer).unwrap_or(&answer).to_string();
+        self.parse(TASKS.path, trace_id, task.as_bytes())
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::envelope::usable_link;
-use super::task::{Ending, Progress, Ready, ending};
-use super::{ApiError, Client, Endpoint, group, lenient, or_default};
+use super::task::{Ending, Polled, Progress, Ready, ending, unwrapped, word};
+use super::{ApiError, Client, Endpoint, group};
 
 const SUBMIT: Endpoint = Endpoint::post("/v2/video_generation", 60);
 const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").polled_in(group::POLLS);
@@ -91,57 +91,29 @@ impl Client {
 
     /// Polls a V2 task from the last seven days. Each poll returns a new link.
     pub async fn query_video_v2(&self, task_id: &str) -> Result<Progress, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            task: Task,
-        }
-        #[derive(Deserialize)]
-        struct Task {
-            #[serde(default, deserialize_with = "or_default")]
-            status: String,
-            model: Option<Value>,
-            content: Option<Made>,
-            #[serde(default, deserialize_with = "or_default")]
-            error: Option<Reason>,
-            usage: Option<Value>,
-        }
-        #[derive(Deserialize)]
-        struct Made {
-            // Any value other than a string means that the task ended without a file.
-            url: Option<Value>,
-            #[serde(default, deserialize_with = "or_default")]
-            prompt: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct Reason {
-            #[serde(default, deserialize_with = "lenient")]
-            code: String,
-            #[serde(default, deserialize_with = "or_default")]
-            message: Option<String>,
-        }
         let path = format!("{}/{}", QUERY.path, path_segment(task_id));
-        let (Answer { task }, trace_id) = self.read_traced(&QUERY, &path, &[]).await?;
-        let some = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let url = |url: Option<Value>| usable_link(url.as_ref()?.as_str()?);
-        let made = task.content.map(|made| (url(made.url), some(made.prompt)));
-        Ok(match (ending(&task.status), made) {
-            (Some(Ending::Succeeded), Some((url, text))) if url.is_some() || text.is_some() => {
-                let model = task.model.and_then(|model| Some(model.as_str()?.to_owned()));
-                let usage = task.usage;
+        let Polled { answer, trace_id } = self.poll(&QUERY, &path, &[]).await?;
+        let task = unwrapped(&answer).unwrap_or(&answer);
+        let some =
+            |place: &str| task.pointer(place)?.as_str().map(str::to_owned).filter(|text| !text.is_empty());
+        // Any value but a string means that the task ended without a file.
+        let places =
+            ["/content/url", "/content/video_url", "/content/0/url", "/content", "/video_url", "/url"];
+        let url = places.iter().find_map(|place| usable_link(task.pointer(place)?.as_str()?));
+        let text = some("/content/prompt").or_else(|| some("/prompt"));
+        Ok(match ending(word(task)) {
+            Some(Ending::Succeeded) if url.is_some() || text.is_some() => {
+                let (model, usage) =
+                    (some("/model"), task.get("usage").filter(|usage| !usage.is_null()).cloned());
                 Progress::Ready(Box::new(Ready { url, text, usage, model, ..Ready::default() }))
             }
-            (Some(Ending::Succeeded), _) => Progress::Empty { trace_id },
-            (Some(Ending::Failed | Ending::Expired), _) => match task.error {
-                Some(reason) => Progress::Failed {
-                    code: reason.code.parse().ok(),
-                    message: self.clean(&reason.message.unwrap_or_default()),
-                },
-                None => {
-                    Progress::Failed { code: None, message: format!("the task {}", self.clean(&task.status)) }
-                }
-            },
-            (Some(Ending::Cancelled), _) => Progress::Cancelled,
-            _ => Progress::Pending(self.clean(&task.status)),
+            Some(Ending::Succeeded) => Progress::Empty { trace_id },
+            Some(Ending::Expired) if task.get("error").is_none_or(Value::is_null) => {
+                Progress::Failed { code: None, message: "the task expired".to_owned() }
+            }
+            Some(Ending::Failed | Ending::Expired) => self.failed(&answer, task),
+            Some(Ending::Cancelled) => Progress::Cancelled,
+            None => Progress::Pending(self.clean(word(task))),
         })
     }
 
@@ -158,7 +130,7 @@ impl Client {
             return Ok(());
         }
         let why = format!("the answer to the cancellation has the action `{}`", self.clean(&action));
-        Err(ApiError::Shape { at: self.at(DELETE.path), why, trace_id: None })
+        Err(ApiError::Shape { at: self.at(DELETE.path), why, trace_id: None, answer: None })
     }
 }
 

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::chat::{answer_text, usage_cost};
-use super::{ApiError, Client, Endpoint, Success, or_default};
+use super::envelope::count;
+use super::purchase::{Beside, CUT};
+use super::{ApiError, Client, Endpoint, or_default};
 use crate::money::Money;
 
 const VLM: Endpoint = Endpoint::post("/v1/coding_plan/vlm", 180);
@@ -38,16 +40,21 @@ pub struct Seen {
 impl Client {
     /// Asks the endpoint of the subscription plans (`coding_plan/vlm`).
     pub async fn look(&self, prompt: &str, picture: &Picture) -> Result<Seen, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            content: String,
-        }
         let body = match picture {
             Picture::Data(url) => json!({ "prompt": prompt, "image_url": url }),
             Picture::Uploaded(id) => json!({ "prompt": prompt, "file_id": id }),
         };
-        let answer: Answer = self.post(&VLM, &body).await?;
-        Ok(Seen { text: answer.content, tokens: None, usage: None, cost: None })
+        let read = |answer: Value, beside: &mut Beside| {
+            let text = ["/content", "/data/content", "/text"]
+                .iter()
+                .find_map(|place| answer.pointer(place)?.as_str());
+            match text.filter(|text| !text.trim().is_empty()) {
+                _ if beside.is_cut => Err(CUT.to_owned()),
+                Some(text) => Ok(Seen { text: text.to_owned(), tokens: None, usage: None, cost: None }),
+                None => Err("an answer without text".to_owned()),
+            }
+        };
+        self.buy(&VLM, |request| request.json(&body), read).await
     }
 
     /// Asks a chat model (OpenAI protocol, not streamed).
@@ -83,26 +90,30 @@ impl Client {
             "max_completion_tokens": LONGEST_LOOK,
         });
         let asked = self.exchange(&CHAT, CHAT.path, |request| request.json(&body));
-        let Success { body, trace_id, cost, .. } = self.observed(CHAT.path, asked).await?;
-        let answer: Answer = self.parse(CHAT.path, trace_id, &body)?;
-        let Some(Choice { message, finish_reason }) = answer.choices.into_iter().next() else {
-            let why = "an answer without choices".to_owned();
-            return Err(ApiError::Shape { at: self.at(CHAT.path), why, trace_id: None });
-        };
-        let beside = message.reasoning_content.unwrap_or_default();
-        let text = answer_text(&message.content.unwrap_or_default(), &beside);
-        if text.is_empty() {
-            let why = match finish_reason.as_deref() {
-                Some("length") => {
-                    format!("max_tokens ({LONGEST_LOOK}) was used up by reasoning, so there is no answer")
-                }
-                _ => "an answer without text".to_owned(),
+        let success = self.observed(CHAT.path, asked).await?;
+        let reported = success.cost;
+        let read = |answer: Answer, beside: &mut Beside| {
+            if beside.is_cut {
+                return Err(CUT.to_owned());
+            }
+            let Some(Choice { message, finish_reason }) = answer.choices.into_iter().next() else {
+                return Err("an answer without choices".to_owned());
             };
-            return Err(ApiError::Shape { at: self.at(CHAT.path), why, trace_id: None });
-        }
-        let count = |name: &str| answer.usage.as_ref()?.get(name)?.as_u64();
-        let tokens = count("prompt_tokens").zip(count("completion_tokens"));
-        let cost = cost.or_else(|| usage_cost(answer.usage.as_ref()?));
-        Ok(Seen { text, tokens, usage: answer.usage, cost })
+            let thought = message.reasoning_content.unwrap_or_default();
+            let text = answer_text(&message.content.unwrap_or_default(), &thought);
+            if text.is_empty() {
+                return Err(match finish_reason.as_deref() {
+                    Some("length") => {
+                        format!("max_tokens ({LONGEST_LOOK}) was used up by reasoning, so there is no answer")
+                    }
+                    _ => "an answer without text".to_owned(),
+                });
+            }
+            let count = |name: &str| count(answer.usage.as_ref()?.get(name)?)?.try_into().ok();
+            let tokens = count("prompt_tokens").zip(count("completion_tokens"));
+            let cost = reported.or_else(|| usage_cost(answer.usage.as_ref()?));
+            Ok(Seen { text, tokens, usage: answer.usage, cost })
+        };
+        self.bought(CHAT.path, success, read)
     }
 }

@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::envelope::usable_link;
+use super::clip::{self, Clip};
+use super::envelope::count;
+use super::purchase::Beside;
 use super::{ApiError, Client, Endpoint, or_default};
 
 const GET: Endpoint = Endpoint::post("/v1/get_voice", 60);
@@ -93,8 +95,10 @@ pub struct ClonePrompt {
 /// A cloned voice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cloned {
-    /// A link to the demo, if one was requested.
-    pub demo_audio: Option<String>,
+    /// The demo, if one was requested.
+    pub demo: Option<Clip>,
+    /// What is in the place of the demo if it is none.
+    pub odd: Option<String>,
     /// The billed characters of the demo.
     pub characters: Option<u64>,
     /// MiniMax's number for the reason, if it flagged the input as sensitive.
@@ -120,8 +124,12 @@ pub struct DesignSubmit {
 pub struct Designed {
     /// Its id.
     pub voice_id: String,
-    /// The preview: an MP3 in hex, in either case.
-    pub trial_audio: String,
+    /// The preview.
+    pub trial: Option<Clip>,
+    /// What is in the place of the preview if it is none.
+    pub odd: Option<String>,
+    /// Why the preview may not be complete.
+    pub cut: Option<&'static str>,
 }
 
 impl Client {
@@ -169,55 +177,45 @@ impl Client {
 
     /// Makes a voice from an uploaded recording.
     pub async fn clone_voice(&self, submit: &CloneSubmit) -> Result<Cloned, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
+        let read = |answer: Value, beside: &mut Beside| {
+            let field = |name: &str| answer.get(name).or_else(|| answer.get("data")?.get(name));
+            let sensitive = field("input_sensitive").filter(|value| !value.is_null());
+            let usage = field("extra_info").filter(|value| !value.is_null());
+            let base = field("base_resp").filter(|value| !value.is_null());
+            let demo = clip::sound(&answer);
+            if demo.is_none() && [sensitive, usage, base].iter().all(Option::is_none) {
+                return Err("a success without any of its fields".to_owned());
+            }
             // The documentation has two forms: a boolean with the type in a second field, or an object with it inside.
-            input_sensitive: Option<Value>,
-            input_sensitive_type: Option<Value>,
-            #[serde(default, deserialize_with = "or_default")]
-            demo_audio: Option<String>,
-            extra_info: Option<Value>,
-            base_resp: Option<Value>,
-        }
-        let answer: Answer = self.post(&CLONE, submit).await?;
-        let says = [&answer.input_sensitive, &answer.extra_info, &answer.base_resp];
-        if answer.demo_audio.is_none() && says.into_iter().all(Option::is_none) {
-            let why = "a success without any of its fields".to_owned();
-            return Err(ApiError::Shape { at: self.at(CLONE.path), why, trace_id: None });
-        }
-        let kind = answer.input_sensitive.as_ref().and_then(|value| value.get("type")?.as_i64());
-        let flagged = answer.input_sensitive == Some(Value::Bool(true)) || kind.is_some_and(|kind| kind != 0);
-        let kind = kind.or(answer.input_sensitive_type.and_then(|kind| kind.as_i64()));
-        Ok(Cloned {
-            demo_audio: answer.demo_audio.as_deref().and_then(usable_link),
-            characters: answer.extra_info.as_ref().and_then(|info| info.get("usage_characters")?.as_u64()),
-            sensitive: flagged.then_some(kind.unwrap_or_default()),
-            usage: answer.extra_info,
-        })
+            let kind = sensitive.and_then(|value| count(value.get("type")?));
+            let flagged = sensitive == Some(&Value::Bool(true)) || kind.is_some_and(|kind| kind != 0);
+            let kind = kind.or(field("input_sensitive_type").and_then(count));
+            let (demo, odd) = clip::or_odd(demo, &mut beside.lifted);
+            Ok(Cloned {
+                demo,
+                odd,
+                characters: usage.and_then(|info| count(info.get("usage_characters")?)?.try_into().ok()),
+                sensitive: flagged.then_some(kind.unwrap_or_default()),
+                usage: usage.cloned(),
+            })
+        };
+        self.buy(&CLONE, |request| request.json(submit), read).await
     }
 
     /// Makes a voice from a description.
     pub async fn design_voice(&self, submit: &DesignSubmit) -> Result<Designed, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default, deserialize_with = "or_default")]
-            voice_id: Option<String>,
-            #[serde(default, deserialize_with = "or_default")]
-            trial_audio: Option<String>,
-            #[serde(default, deserialize_with = "or_default")]
-            trace_id: Option<String>,
-        }
-        let answer: Answer = self.post(&DESIGN, submit).await?;
-        let voice_id = answer.voice_id.filter(|id| !id.is_empty()).or_else(|| submit.voice_id.clone());
-        let missing = || ApiError::Shape {
-            at: self.at(DESIGN.path),
-            why: "a success without voice_id".to_owned(),
-            trace_id: answer.trace_id.clone(),
+        let read = |answer: Value, beside: &mut Beside| {
+            let named = ["/voice_id", "/data/voice_id", "/voice/voice_id", "/result/voice_id"];
+            let id = named.iter().find_map(|place| answer.pointer(place)?.as_str());
+            let id = id.map(str::trim).filter(|id| !id.is_empty() && !id.contains('\u{fffd}'));
+            let id = id.map(str::to_owned).or_else(|| submit.voice_id.clone());
+            let trial = clip::sound(&answer);
+            let cut = clip::cut(None, trial.as_ref());
+            let (trial, odd) = clip::or_odd(trial, &mut beside.lifted);
+            let voice_id = id.ok_or("a success without voice_id")?;
+            Ok(Designed { voice_id, trial, odd, cut })
         };
-        Ok(Designed {
-            voice_id: voice_id.ok_or_else(missing)?,
-            trial_audio: answer.trial_audio.unwrap_or_default(),
-        })
+        self.buy(&DESIGN, |request| request.json(submit), read).await
     }
 }
 

@@ -29,6 +29,13 @@ pub fn is_whole<R: Read + Seek>(mut file: R, mime: &str) -> bool {
     looked.unwrap_or_else(|error| error.kind() != io::ErrorKind::UnexpectedEof)
 }
 
+/// Whether a file that arrived with its whole announced length is cut short all the same. Only formats that always mark
+/// their end can tell: the header of a WAV file, for example, may promise more sound than there is.
+pub fn is_cut<R: Read + Seek>(file: R, mime: &str) -> bool {
+    let marked = ["image/png", "image/jpeg", "image/gif", "image/webp", "video/mp4", "video/quicktime"];
+    marked.contains(&mime) && !is_whole(file, mime)
+}
+
 fn bytes<const N: usize>(file: &mut impl Read) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     file.read_exact(&mut bytes).map(|()| bytes)

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Order;
 use super::outcome::{HOUR, Made, Outcome, recorded};
+use crate::api::clip::Clip;
 use crate::api::image::ImageSubmit;
 use crate::api::{ApiError, Client};
 use crate::money::Decimal;
@@ -32,18 +33,26 @@ impl Order for ImageSubmit {
 
 async fn generate(api: &Client, submit: &ImageSubmit) -> Result<Outcome, ApiError> {
     let images = api.generate_images(submit).await?;
-    let files = images.urls.into_iter().enumerate().map(|(index, url)| {
+    let (mut files, mut bytes) = (Vec::new(), Vec::new());
+    for (index, image) in images.images.into_iter().enumerate() {
         let name = format!("image-{}.jpg", index + 1);
-        JobFile { name, mime_type: "image/jpeg".to_owned(), ..JobFile::default() }
-            .linked(url, Some(24 * HOUR))
-    });
-    let files: Vec<_> = files.collect();
+        let file = JobFile { name, mime_type: "image/jpeg".to_owned(), ..JobFile::default() };
+        files.push(match image {
+            Clip::Link(url) => file.linked(url, Some(24 * HOUR)),
+            Clip::Bytes(content) => {
+                bytes.push((index, content));
+                file
+            }
+        });
+    }
     // An image without a usable link was made all the same, and is billed.
     let made = u32::try_from(files.len()).ok().and_then(|files| files.checked_add(images.unusable));
     Ok(Outcome::Made(Made {
         files,
         missing: images.failed,
+        bytes,
         unusable: images.unusable,
+        odd: images.odd,
         trace_id: images.trace_id,
         units: made.map(Decimal::from),
         usage: images.usage,

@@ -59,6 +59,8 @@ pub struct Made {
     pub missing: u32,
     /// How many were made but have no link that can be fetched.
     pub unusable: u32,
+    /// What is in the place of their links.
+    pub odd: Vec<String>,
     /// The trace id, which MiniMax's support asks for.
     pub trace_id: Option<String>,
     /// Why the result may not be complete, although MiniMax handed it over.
@@ -73,7 +75,7 @@ pub struct Made {
     pub model: Option<String>,
 }
 
-pub(super) const HOUR: i64 = 3_600_000;
+pub(in crate::jobs) const HOUR: i64 = 3_600_000;
 
 /// The body for the record, without its media.
 pub(super) fn recorded(submit: &impl Serialize) -> Value {

@@ -48,7 +48,8 @@ async fn transcribe(api: &Client, order: &Transcription) -> Result<Outcome, ApiE
     let format = transcript.format;
     let (name, mime_type) = (format!("transcript.{}", format.extension()), format.mime().to_owned());
     let units = transcript.seconds.and_then(Decimal::measured);
-    let mut made = Made { units, usage: transcript.usage, ..Made::default() };
+    let cut = transcript.is_cut.then_some("MiniMax's answer ended in the middle, and so does the transcript");
+    let mut made = Made { units, usage: transcript.usage, cut, ..Made::default() };
     if format != order.submit.format {
         let (wanted, came) = (order.submit.format.extension(), format.extension());
         made.warnings.push(format!("{wanted} was requested, and MiniMax answered with {came}"));

@@ -5,13 +5,13 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::Order;
-use super::outcome::{HOUR, Made, Outcome, recorded};
-use crate::api::clip::hex;
+use super::outcome::{Made, Outcome, recorded, sound};
 use crate::api::voice::{CloneSubmit, DesignSubmit};
 use crate::api::{ApiError, Client};
 use crate::money::Decimal;
 use crate::rate_limit::group;
 use crate::store::{JobFile, Kind};
+use crate::telemetry::quoted;
 
 /// A voice to be cloned.
 #[derive(Debug)]
@@ -70,39 +70,39 @@ impl Order for DesignSubmit {
 
 async fn clone(api: &Client, order: &VoiceClone) -> Result<Outcome, ApiError> {
     let cloned = api.clone_voice(&order.submit).await?;
-    let file = cloned.demo_audio.map(|url| {
-        let (name, mime_type) = ("voice-demo.wav".to_owned(), "audio/wav".to_owned());
-        // How long this link is valid is not documented; links of other sounds are valid for a day.
-        JobFile { name, mime_type, ..JobFile::default() }.linked(url, Some(24 * HOUR))
-    });
-    let warning = cloned.sensitive.map(|kind| {
+    let (name, mime_type) = ("voice-demo.wav".to_owned(), "audio/wav".to_owned());
+    let file = JobFile { name, mime_type, ..JobFile::default() };
+    // How long the link is valid is not documented; links of other sounds are valid for a day.
+    let mut made = cloned.demo.map(|demo| sound(file, demo)).unwrap_or_default();
+    made.warnings.extend(cloned.sensitive.map(|kind| {
         format!("MiniMax marked the input as sensitive (type {kind}); it may refuse to speak with this voice")
-    });
+    }));
+    made.warnings.extend(cloned.odd.map(|odd| no_sound("demo", &odd)));
     // Without a text to speak, nothing is billed until the voice is used.
     let units = if order.submit.text.is_some() { cloned.characters } else { Some(0) };
     Ok(Outcome::Made(Made {
-        files: file.into_iter().collect(),
         voice_id: Some(order.submit.voice_id.clone()),
-        warnings: warning.into_iter().collect(),
         units: units.map(Decimal::from),
         usage: cloned.usage,
-        ..Made::default()
+        ..made
     }))
 }
 
 async fn design(api: &Client, submit: &DesignSubmit) -> Result<Outcome, ApiError> {
     let designed = api.design_voice(submit).await?;
-    let (trial, is_whole) = hex(&designed.trial_audio);
-    let mut made = Made { voice_id: Some(designed.voice_id), ..Made::default() };
+    let (name, mime_type) = ("voice-trial.mp3".to_owned(), "audio/mpeg".to_owned());
+    let file = JobFile { name, mime_type, ..JobFile::default() };
     // The voice exists and is paid for, with or without its trial.
-    match trial {
-        trial if is_whole && trial.is_empty() => made.warnings.push("MiniMax sent no trial audio".to_owned()),
-        trial if is_whole => {
-            let (name, mime_type) = ("voice-trial.mp3".to_owned(), "audio/mpeg".to_owned());
-            made.files.push(JobFile { name, mime_type, ..JobFile::default() });
-            made.bytes.push((0, trial));
-        }
-        _ => made.warnings.push("the trial audio could not be read: it is not hex".to_owned()),
-    }
+    let mut made = match (designed.trial, designed.odd) {
+        (Some(trial), _) => sound(file, trial),
+        (None, Some(odd)) => Made { warnings: vec![no_sound("trial audio", &odd)], ..Made::default() },
+        (None, None) => Made { warnings: vec!["MiniMax sent no trial audio".to_owned()], ..Made::default() },
+    };
+    (made.voice_id, made.cut) = (Some(designed.voice_id), designed.cut);
     Ok(Outcome::Made(made))
+}
+
+/// The warning about a text that is no sound. The text may be a link that was cut.
+fn no_sound(what: &str, odd: &str) -> String {
+    format!("the {what} could not be read: MiniMax sent {} in its place", quoted(odd))
 }

@@ -71,14 +71,8 @@ pub(super) async fn bring(
     let arrived = match file.wrapped {
         Wrapped::Plain => match download(fetch, file, bucket).await {
             Ok(saved) => {
-                let saved = Some(saved.into());
-                return Ok(Arrived::one(JobFile {
-                    saved,
-                    trouble: None,
-                    upload: None,
-                    spooled: None,
-                    ..file.clone()
-                }));
+                let file = JobFile { upload: None, spooled: None, ..file.clone() };
+                return Ok(Arrived::downloaded(saved, &file));
             }
             Err(problem @ FetchProblem::Bucket(_)) if ends_soon(file) => {
                 made(&spool)?;

@@ -24,6 +24,7 @@ use crate::jobs::order::task::{collect, poll};
 use crate::jobs::undelivered;
 use crate::media;
 use crate::store::{Job, JobFile, MOST_FILES, Route, Seen, Task, Wrapped};
+use crate::telemetry::quoted;
 
 /// The longest that one download may take.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(20 * 60);
@@ -64,8 +65,11 @@ pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write)
         job.warnings.push(format!("MiniMax made {made} of {all}; it withheld the others"));
     }
     if made.unusable > 0 {
-        job.warnings
-            .push(format!("{} of {all} cannot be fetched: MiniMax's link is empty or cut", made.unusable));
+        job.warnings.push(format!(
+            "{} of {all} cannot be fetched: MiniMax's link is empty or cut{}",
+            made.unusable,
+            shown(&made.odd)
+        ));
     }
     for (index, bytes) in made.bytes {
         keep(worker, index, bytes).await;
@@ -73,7 +77,7 @@ pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write)
     if worker.job.files.is_empty() && worker.job.text.is_none() && worker.job.voice_id.is_none() {
         worker.job.may_be_billed = true;
         if made.unusable > 0 {
-            let failure = made_without_link(made.trace_id);
+            let failure = made_without_link(made.trace_id, &shown(&made.odd));
             return worker.commit([Seen::Failed(failure)], write).await;
         }
         let message = "it withheld everything that was ordered (content safety)";
@@ -84,6 +88,13 @@ pub(super) async fn record_result(worker: &mut Worker, made: Made, write: Write)
         return worker.commit([Seen::Made, Seen::Fetched { partial }], write).await;
     }
     worker.commit([Seen::Made], write).await
+}
+
+/// The texts in the place of links, for a message.
+fn shown(odd: &[String]) -> String {
+    let texts = odd.iter().filter(|text| !text.trim().is_empty()).map(|text| quoted(text));
+    let texts = texts.collect::<Vec<_>>().join(", ");
+    if texts.is_empty() { texts } else { format!(" ({texts})") }
 }
 
 /// Whether nothing is left to fetch, because all content came with the answer and is on disk.
@@ -117,7 +128,14 @@ async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
     }
     let Some(file) = worker.job.files.get_mut(index) else { return };
     match saved {
-        Ok(saved) => *file = bucket::entered(&jobs, saved, std::mem::take(file)),
+        Ok(saved) => {
+            let is_cut = saved.is_cut;
+            *file = bucket::entered(&jobs, saved, std::mem::take(file));
+            if is_cut {
+                file.trouble = Some("it is cut short in MiniMax's answer".to_owned());
+                worker.job.incomplete = true;
+            }
+        }
         Err(problem) => file.trouble = Some(problem),
     }
 }
@@ -201,7 +219,8 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
     };
     worker.job.files.clear();
     let (mut lost, mut waits, mut done) = (false, false, Vec::new());
-    for Arrived { files, usage, is_lost, waits: one_waits, done: one_done } in arrived {
+    for Arrived { files, usage, is_cut, is_lost, waits: one_waits, done: one_done } in arrived {
+        worker.job.incomplete |= is_cut;
         lost |= is_lost;
         waits |= one_waits;
         done.extend(one_done);
@@ -355,9 +374,9 @@ async fn try_once(
             Destination::Links => return Ok(Arrived::one(file.clone())),
         };
         match file.wrapped {
-            Wrapped::Plain => download(fetch, file, folder).await.map(|saved| {
-                Arrived::one(JobFile { saved: Some(saved.into()), trouble: None, ..file.clone() })
-            }),
+            Wrapped::Plain => {
+                download(fetch, file, folder).await.map(|saved| Arrived::downloaded(saved, file))
+            }
             Wrapped::Cues => unpack::subtitles(fetch, file, folder).await,
             Wrapped::Archive => unpack::unpack(fetch, file, folder).await,
         }

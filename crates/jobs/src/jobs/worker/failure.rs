@@ -38,12 +38,21 @@ pub(super) fn traced(error: &ApiError) -> String {
 /// A task that ended at MiniMax without a result.
 pub(super) fn ended(code: Option<i64>, message: &str) -> Failure {
     let message = message.to_owned();
-    let refused =
-        ApiError::Refused { at: "".into(), status: 200, code, message, trace_id: None, retry_after: None };
     match code {
-        Some(_) => failure(&refused),
+        Some(_) => failure(&ApiError::Refused {
+            at: "".into(),
+            status: 200,
+            code,
+            message,
+            trace_id: None,
+            retry_after: None,
+        }),
         None => Failure {
-            message: refused.to_string(),
+            message: if message.is_empty() {
+                "MiniMax reports that the task failed, without a reason".to_owned()
+            } else {
+                format!("MiniMax reports that the task failed: {message}")
+            },
             blame: Blame::Transient,
             advice: "Make it again, or change the prompt.".to_owned(),
             code: None,
@@ -67,9 +76,11 @@ pub(super) fn done_without_file(trace_id: Option<String>) -> Failure {
 }
 
 /// MiniMax has made what was ordered, but its links cannot be fetched.
-pub(super) fn made_without_link(trace_id: Option<String>) -> Failure {
+pub(super) fn made_without_link(trace_id: Option<String>, odd: &str) -> Failure {
     Failure {
-        message: "MiniMax made the result, but its link is empty or cut, so nothing can be downloaded. It may be billed".to_owned(),
+        message: format!(
+            "MiniMax made the result, but its link is empty or cut{odd}, so nothing can be downloaded. It may be billed"
+        ),
         blame: Blame::Crate,
         advice: "Do not buy it again before MiniMax's support has looked at it: tell the user to send them the trace id, \
                  if there is one, and the time."

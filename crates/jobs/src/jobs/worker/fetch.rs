@@ -8,10 +8,13 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use crate::download::Unfinished;
+use crate::download::{Saved, Unfinished};
 use crate::jobs::handle::Jobs;
 use crate::media;
 use crate::store::{Job, JobFile, Task};
+
+/// What is wrong with a file that lacks its end.
+pub(super) const CUT: &str = "it is cut short, and was so each time that it was downloaded: it ends before the end that its format marks";
 
 /// The largest result of MiniMax, in bytes.
 pub(super) const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
@@ -71,6 +74,8 @@ pub(super) struct Arrived {
     pub(super) files: Vec<JobFile>,
     /// The usage that an archive reports beside its files.
     pub(super) usage: Option<Value>,
+    /// The file lacks its end, at MiniMax too.
+    pub(super) is_cut: bool,
     /// The file has not arrived, and another try would not help.
     pub(super) is_lost: bool,
     /// The bucket does not take the file now.
@@ -82,6 +87,13 @@ pub(super) struct Arrived {
 impl Arrived {
     pub(super) fn one(file: JobFile) -> Self {
         Self { files: vec![file], ..Self::default() }
+    }
+
+    /// A file that was downloaded, and says so if it lacks its end.
+    pub(super) fn downloaded(saved: Saved, file: &JobFile) -> Self {
+        let is_cut = saved.is_cut;
+        let trouble = is_cut.then(|| CUT.to_owned());
+        Self { is_cut, ..Self::one(JobFile { saved: Some(saved.into()), trouble, ..file.clone() }) }
     }
 }
 

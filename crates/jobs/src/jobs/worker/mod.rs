@@ -2,6 +2,7 @@
 
 pub(super) mod download_slots;
 
+mod answer;
 mod bucket;
 mod deliver;
 mod failure;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::answer;
 use super::deliver::record_result;
 use super::failure::{done_without_file, ended};
 use super::record::{Interrupted, Step, Worker, Write};
@@ -15,6 +16,9 @@ const LONGEST_WATCH: i64 = 24 * 3_600_000;
 
 /// How many polls in a row have to find a finished task without a file before the job ends.
 const NO_FILE_POLLS: u32 = 5;
+
+/// How many polls in a row may fail before an answer that cannot be read ends the job.
+const UNREADABLE_POLLS: u32 = 10;
 
 /// How many characters of MiniMax's word for a task's state are recorded.
 const LONGEST_WORD: usize = 64;
@@ -85,7 +89,7 @@ async fn record_file(worker: &mut Worker, id: Option<String>) -> Step {
 }
 
 /// A single failed poll never ends a job, because the task continues at MiniMax. The job ends only if MiniMax keeps
-/// saying that there is no such task, or after a day.
+/// saying that there is no such task or what cannot be read, or after a day.
 async fn failed_poll(worker: &mut Worker, error: &ApiError) -> Step {
     tracing::info!(job = worker.job.id, %error, "a poll failed");
     let misses = match &worker.job.state {
@@ -97,6 +101,11 @@ async fn failed_poll(worker: &mut Worker, error: &ApiError) -> Step {
         return worker
             .see(Seen::Lost(format!("MiniMax no longer says what became of the task: {error}")))
             .await;
+    }
+    if error.unread().is_some() && misses.saturating_add(1) >= UNREADABLE_POLLS {
+        let kept = answer::keep(worker, error).await;
+        let lost = format!("MiniMax's answers about the task cannot be read: {error}{kept}");
+        return worker.see(Seen::Lost(lost)).await;
     }
     let advice = (error.blame() == Blame::Operator).then(|| error.advice());
     worker.see(Seen::PollFailed { why: error.to_string(), advice }).await

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::future::ready;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, timeout};
@@ -22,7 +22,7 @@ use crate::api::{Accepted, ApiError, Blame};
 use crate::download;
 use crate::download::{Expect, FetchProblem, OutputProblem, Saved};
 use crate::jobs::order::listener::Listener;
-use crate::jobs::order::outcome::{Made, Sound};
+use crate::jobs::order::outcome::{HOUR, Made, Sound};
 use crate::jobs::order::speech::sound_file;
 use crate::media::units::size;
 use crate::media::{self, Kind};
@@ -46,7 +46,16 @@ enum Broken {
 /// Streams audio to disk. A broken stream leaves a file named `*-incomplete`. Until the stream ends, the record says
 /// that the request has left, so a crash here yields `unknown`.
 pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
-    let Sound { stream, format, listener } = sound;
+    let Sound { mut stream, format, listener } = sound;
+    let first = stream.next().await;
+    if let Some(Ok(SoundPiece::End(SoundEnd { link: Some(link), usage, characters }))) = first {
+        // MiniMax sent a link although bytes were requested. It cannot be heard while it is made.
+        let (files, units) =
+            (vec![sound_file(format).linked(link, Some(24 * HOUR))], characters.map(Decimal::from));
+        let made = Made { files, units, usage, ..Made::default() };
+        return record_result(worker, made, Write::Answer).await;
+    }
+    let stream = Box::pin(stream::iter(first).chain(stream));
     let (mut chunks, mut listener) = (None, listener);
     if let Some((listener, _)) = &listener {
         chunks = Some(listener.chunks.clone());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::answer;
 use super::deliver::record_result;
 use super::failure::{failure, too_late, traced};
 use super::overflow::{Overflow, overflow};
@@ -126,8 +127,8 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
                     }
                 },
                 Accepted::Unknown => {
-                    worker.job.unread = error.answer().map(str::to_owned);
-                    worker.commit([Seen::Lost(traced(&error))], Write::NoResult).await
+                    worker.job.unread = error.unread().map(str::to_owned);
+                    answer::ended(worker, &error, traced(&error)).await
                 }
             };
         };

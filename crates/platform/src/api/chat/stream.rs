@@ -1,5 +1,6 @@
 //! Streams an answer: turns events into deltas, and assembles the answer so far.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use tokio::time::timeout;
 
 use super::turn::{Ask, Delta, Protocol, Reply, text};
 use super::{anthropic, openai, responses, think};
+use crate::api::body::Unread;
 use crate::api::reported_cost::reported_cost;
-use crate::api::{ApiError, Client, Envelope, header_text, read, retry_after};
+use crate::api::sse::{self, Pieces};
+use crate::api::{ApiError, Client, Envelope, RawAnswer, header_text, retry_after};
 use crate::facts::facts;
 use crate::money::Money;
 
@@ -45,6 +48,8 @@ pub struct ChatStream<'a> {
     events: BoxStream<'a, Result<String, Error>>,
     /// The first bytes, in case they are not events.
     head: Arc<Mutex<Vec<u8>>>,
+    /// Whether the body has ended.
+    at_end: Arc<AtomicBool>,
     reader: Reader,
     trace: Option<String>,
     /// Whether the stream has ended.
@@ -110,6 +115,7 @@ impl Client {
         let silent = |_| ApiError::Lost {
             at: self.at(path),
             why: format!("nothing arrived for {} s", FIRST.as_secs()),
+            answer: None,
         };
         let response = timeout(FIRST, request.send()).await.map_err(silent)?;
         let response = response.map_err(|error| self.lost(path, error))?;
@@ -133,39 +139,51 @@ impl Client {
             cost,
             events: futures_util::stream::empty().boxed(),
             head: Arc::default(),
+            at_end: Arc::default(),
             reader: Reader::new(protocol),
             trace,
             ended: false,
         };
-        if response.status().is_success() && kind.starts_with("text/event-stream") {
-            stream.events = events(response, Arc::clone(&stream.head));
+        let (status, wait) = (response.status(), retry_after(&response));
+        let lost = |why: &str| ApiError::Lost { at: self.at(path), why: why.to_owned(), answer: None };
+        let silent = format!("nothing arrived for {} s", IDLE.as_secs());
+        let (first, pieces) = timeout(IDLE, sse::begun(response)).await.map_err(|_| lost(&silent))?;
+        if status.is_success() && sse::is_events(first, &kind) {
+            stream.events = events(pieces, Arc::clone(&stream.head), Arc::clone(&stream.at_end));
             return Ok(stream);
         }
         // This is an error, or the response of a proxy that does not stream.
-        let (status, wait) = (response.status(), retry_after(&response));
-        let lost = |why: &str| ApiError::Lost { at: self.at(path), why: why.to_owned() };
-        let body = timeout(IDLE, read(response, MAX_ANSWER))
+        let body = timeout(IDLE, sse::collected(pieces, MAX_ANSWER))
             .await
             .map_err(|_| lost("the answer stopped in the middle"))?;
-        let body = body.map_err(|_| lost("the answer broke off"))?;
+        let kept = |body: Vec<u8>| self.kept(body).filter(|_| status.is_success());
+        let body = match body {
+            Ok(body) => body,
+            // The connection may have broken after the last byte.
+            Err(Unread::Broken(_, body, _)) if crate::api::whole::<Value>(&body).is_ok() => body,
+            Err(Unread::Broken(_, body, _) | Unread::Endless(body)) => {
+                return Err(lost("the answer broke off").with_answer(kept(body).map(RawAnswer::part)));
+            }
+        };
         let answer: Value = self.decode(path, status, stream.trace.clone(), wait, &body)?;
         stream.reader.take(&answer);
         stream.ended = true;
         if stream.reader.is_over() {
             Ok(stream)
         } else {
-            Err(stream.shape("it is not the answer of a text model"))
+            Err(stream.shape("it is not the answer of a text model").with_answer(kept(body)))
         }
     }
 }
 
 /// The data of each event. Fails when the body exceeds [`MAX_ANSWER`].
 fn events<'a>(
-    response: reqwest::Response,
+    pieces: Pieces,
     head: Arc<Mutex<Vec<u8>>>,
+    at_end: Arc<AtomicBool>,
 ) -> BoxStream<'a, Result<String, Error>> {
     let mut total = 0_usize;
-    let bytes = response.bytes_stream().map_err(std::io::Error::other).map(move |piece| {
+    let bytes = pieces.map_err(std::io::Error::other).map(move |piece| {
         let piece: Bytes = piece?;
         total = total.saturating_add(piece.len());
         if total > MAX_ANSWER {
@@ -176,17 +194,8 @@ fn events<'a>(
         head.extend_from_slice(piece.get(..room).unwrap_or_default());
         Ok(piece)
     });
-    let lines = bytes
-        .map_ok(|piece| futures_util::stream::iter(lines(&piece).into_iter().map(Ok::<_, std::io::Error>)))
-        .try_flatten();
+    let lines = sse::lines(bytes, at_end);
     SseStream::from_bytes_stream(lines).try_filter_map(|event| std::future::ready(Ok(event.data))).boxed()
-}
-
-/// Splits a piece into lines. The event parser discards a whole piece on an error, so it is fed line by line and the
-/// lines before the error count.
-fn lines(piece: &Bytes) -> Vec<Bytes> {
-    let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    piece.split_inclusive(ends).map(|line| piece.slice_ref(line)).collect()
 }
 
 impl ChatStream<'_> {
@@ -214,7 +223,11 @@ impl ChatStream<'_> {
             Err(_) => return Err(self.lost(&format!("nothing arrived for {} s", IDLE.as_secs()))),
         };
         let Ok(event) = crate::api::whole::<Value>(data.as_bytes()) else {
-            return Err(self.shape(&format!("an event is not JSON: {data}")));
+            if self.at_end.load(Ordering::Relaxed) {
+                return Err(self.broken("the stream ended in the middle of an event"));
+            }
+            let why = format!("an event is not JSON: {data}");
+            return Err(self.shape(&why).with_answer(self.client.kept(data.into_bytes())));
         };
         if let Some(refused) = self.refusal(&event) {
             return Err(refused);
@@ -287,16 +300,16 @@ impl ChatStream<'_> {
     fn broken(&self, why: &str) -> ApiError {
         let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let refusal = crate::api::whole::<Value>(&head).ok().and_then(|event| self.refusal(&event));
-        refusal.unwrap_or_else(|| self.lost(why))
+        refusal.unwrap_or_else(|| self.lost(why).with_answer(self.client.kept(head).map(RawAnswer::part)))
     }
 
     fn lost(&self, why: &str) -> ApiError {
-        ApiError::Lost { at: self.client.at(self.path), why: self.client.clean(why) }
+        ApiError::Lost { at: self.client.at(self.path), why: self.client.clean(why), answer: None }
     }
 
     fn shape(&self, why: &str) -> ApiError {
         let why = self.client.clean(why);
-        ApiError::Shape { at: self.client.at(self.path), why, trace_id: self.trace.clone() }
+        ApiError::Shape { at: self.client.at(self.path), why, trace_id: self.trace.clone(), answer: None }
     }
 }
 
@@ -332,6 +345,57 @@ mod tests {
         let early = Bytes::from_static(b"data: \xec\n\n");
         assert!(matches!(heard(vec![early]).await, Err(ApiError::Lost { .. })));
     }
+
+    #[tokio::test]
+    async fn the_last_event_counts_without_a_line_end_in_every_protocol() {
+        let events = [
+            (Protocol::OpenAi, r#"{"choices":[{"delta":{"content":"Hello"},"finish_reason":"stop"}]}"#),
+            (Protocol::Native, r#"{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"#),
+            (
+                Protocol::Anthropic,
+                r#"{"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"}"#,
+            ),
+            (
+                Protocol::Responses,
+                r#"{"type":"response.completed","response":{"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"Hello"}]}]}}"#,
+            ),
+        ];
+        for (protocol, event) in events {
+            for end in ["", "\n", "\r", "\n\n"] {
+                let whole = Bytes::from(format!("data: {event}{end}"));
+                let bytes = whole.iter().map(|byte| Bytes::copy_from_slice(&[*byte])).collect();
+                for pieces in [vec![whole.clone()], bytes] {
+                    assert_eq!(
+                        replied(protocol, pieces).await.unwrap().text,
+                        "Hello",
+                        "{protocol:?} {end:?}"
+                    );
+                }
+            }
+            let cut = Bytes::from(format!("data: {}", &event[..event.len() - 3]));
+            assert!(matches!(replied(protocol, vec![cut]).await, Err(ApiError::Lost { .. })), "{protocol:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_under_a_wrong_label_is_read() {
+        let client = Client::new("http://127.0.0.1:9", None);
+        let event = r#"{"choices":[{"delta":{"content":"Hello"},"finish_reason":"stop"}]}"#;
+        let whole = r#"{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"#;
+        for (label, body) in [
+            ("application/json", format!("data: {event}\n\n")),
+            ("text/plain", format!(": alive\n\ndata: {event}\n\n")),
+            ("text/event-stream", whole.to_owned()),
+            ("text/event-stream", format!("\u{feff}\n{whole}")),
+        ] {
+            let response = http::Response::builder().header("content-type", label);
+            let response = response.body(reqwest::Body::from(body.clone())).unwrap();
+            let mut stream = client.answering(Protocol::OpenAi, "/v1/x", response.into()).await.unwrap();
+            while stream.next().await.unwrap().is_some() {}
+            assert_eq!(stream.reply().text, "Hello", "{label}: {body}");
+        }
+    }
+
     #[tokio::test]
     async fn an_event_without_data_does_not_end_an_answer() {
         let event = |text: &str, end: &str| {
