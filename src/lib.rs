@@ -44,6 +44,7 @@ use minimax_mcp_files::stills;
 pub use minimax_mcp_files::{bucket, download, media};
 pub use minimax_mcp_jobs::{jobs, record, store};
 pub use minimax_mcp_platform::{api, facts, rate_limit};
+use minimax_mcp_texts::texts;
 
 /// The simulator of MiniMax, for demos and tests.
 #[cfg(feature = "sandbox")]

@@ -26,10 +26,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("viewer", &[]),
     ("rate_limit", &["facts"]),
     ("download", &["bucket", "media"]),
-    ("api", &["facts", "money", "rate_limit", "telemetry"]),
+    ("response", &[]),
+    ("api", &["facts", "money", "rate_limit", "response", "telemetry"]),
     ("record", &["api", "bucket", "download", "facts", "money", "rate_limit"]),
     ("store", &["api", "bucket", "download", "facts", "media", "money", "rate_limit", "record"]),
-    ("jobs", &["api", "bucket", "download", "facts", "media", "money", "rate_limit", "store", "telemetry"]),
+    (
+        "jobs",
+        &[
+            "api",
+            "bucket",
+            "download",
+            "facts",
+            "media",
+            "money",
+            "rate_limit",
+            "record",
+            "response",
+            "store",
+            "telemetry",
+        ],
+    ),
     ("arguments", &["telemetry"]),
     ("result", &["api", "bucket", "jobs", "media", "money", "rate_limit", "telemetry"]),
     (
@@ -146,7 +162,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Crates that only certain modules may use.
 const KEPT_BACK: &[(&str, &[&str])] = &[
     ("rmcp", &["arguments", "chat", "result", "mcp", "tools", "serve", "gallery", "cli", "viewer"]),
-    ("reqwest", &["api", "download", "telemetry"]),
+    ("reqwest", &["api", "download", "response", "telemetry"]),
     ("object_store", &["bucket"]),
     ("sqlx", &["store"]),
     ("axum", &["serve", "gallery"]),
@@ -183,10 +199,11 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
 /// The packages of the program below `crates`, with their parts as [`MAY_IMPORT`] has them.
 const PACKAGES: &[(&str, &[&str])] = &[
     ("base", &["config", "money", "permits", "telemetry"]),
-    ("platform", &["api", "facts", "rate_limit"]),
+    ("platform", &["api", "facts", "rate_limit", "response"]),
     ("files", &["bucket", "download", "media", "stills"]),
     ("jobs", &["jobs", "record", "store"]),
     ("arguments", &["arguments"]),
+    ("texts", &["texts"]),
 ];
 
 /// The source folders of the program: the package of the server, then those below `crates`.
@@ -231,10 +248,10 @@ fn modules_import_only_what_their_layer_may() {
 }
 
 /// A larger module is two modules under one name.
-const LONGEST_MODULE: usize = 8_500;
+const LONGEST_MODULE: usize = 8_000;
 
 #[test]
-fn no_module_has_more_than_8500_lines() {
+fn no_module_has_more_than_8000_lines() {
     for (module, _) in MAY_IMPORT {
         let folder = place_of(module);
         let mut files = if folder.is_dir() { rust_files(&folder) } else { Vec::new() };

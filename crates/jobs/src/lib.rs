@@ -10,4 +10,4 @@ pub mod store;
 use minimax_mcp_base::crash;
 use minimax_mcp_base::{clock, money, telemetry};
 use minimax_mcp_files::{bucket, download, media};
-use minimax_mcp_platform::{api, facts, rate_limit};
+use minimax_mcp_platform::{api, facts, rate_limit, response};

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod facts;
 pub mod rate_limit;
+pub mod response;
 
 #[cfg(feature = "crash-points")]
 use minimax_mcp_base::crash;

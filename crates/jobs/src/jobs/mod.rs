@@ -36,7 +36,7 @@ pub use worker::FIRST_SOUND;
 
 pub use crate::clock::now;
 pub use crate::money::Cost;
-pub(crate) use crate::store::ANSWER;
+pub use crate::record::ANSWER;
 pub use crate::store::{
     Answer, CALLERS, Conversation, ConversationRow, DaySpending, Denied, Failure, Filter, Job, JobFile, Kept,
     Kind, Limit, Limits, MOST_READ, MadeVoice, Message, Named, NotBought, OnDisk, Owner, Page, Purchase,

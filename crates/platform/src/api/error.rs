@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::RawAnswer;
 use super::target::Target;
 use crate::facts::{Class, facts};
+use crate::response::raw::RawAnswer;
 
 /// A request that returned no result.
 #[derive(Debug, Clone, thiserror::Error)]

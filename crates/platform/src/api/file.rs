@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::envelope::usable_link;
 use super::{ApiError, Client, Endpoint, group, header_text, lenient, or_default, retry_after};
+use crate::response::envelope::usable_link;
 
 const UPLOAD: Endpoint = Endpoint::free_post("/v1/files/upload");
 const LIST: Endpoint = Endpoint::get("/v1/files/list");

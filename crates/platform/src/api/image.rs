@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::clip::{self, Clip};
-use super::envelope::{count, usable_link};
 use super::purchase::Beside;
 use super::{ApiError, Client, Endpoint};
+use crate::response::clip::{self, Clip};
+use crate::response::envelope::{count, usable_link};
 
 const GENERATE: Endpoint = Endpoint::post("/v1/image_generation", 180).with_media(64 * 1024 * 1024);
 

@@ -4,25 +4,19 @@
 //! A method returns only what a caller can act on. Wire types stay inside the method that parses them.
 
 pub mod account;
-mod answer;
-mod body;
 pub mod chat;
-pub mod clip;
 pub mod embed;
 #[cfg(any(fuzzing, feature = "entry-points"))]
 pub mod entry_points;
-mod envelope;
 mod error;
 pub mod file;
 mod gateway;
 pub mod image;
 mod key;
-mod lifted;
 mod models;
 pub mod music;
 mod observed;
 mod page;
-
 pub mod probe;
 mod purchase;
 pub mod queued;
@@ -33,11 +27,9 @@ pub mod speech;
 pub mod speech_long;
 pub mod speech_socket;
 pub mod speech_stream;
-mod sse;
 mod target;
 pub mod task;
 pub mod template;
-mod tolerant;
 pub mod transcription;
 mod transport;
 pub mod video;
@@ -54,21 +46,21 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use answer::RawAnswer;
-use body::{Unread, read, read_lifting};
-use envelope::{Envelope, trailing_code};
 pub use error::{Accepted, ApiError, Blame};
 pub use key::KeyFile;
 use key::Keys;
-use lifted::Lifted;
 use reported_cost::reported_cost;
 use retry::READ_LIMIT;
 pub use target::Target;
-use tolerant::{lenient, or_default};
 
 use crate::facts::Class;
 use crate::money::Money;
 use crate::rate_limit::{RateLimiter, RateLimits, group};
+use crate::response::body::{Unread, read, read_lifting};
+use crate::response::envelope::{Envelope, trailing_code};
+use crate::response::lifted::Lifted;
+pub use crate::response::raw::RawAnswer;
+use crate::response::tolerant::{self, lenient, or_default};
 use crate::telemetry::{self, Metrics};
 
 /// What the client needs to know about an endpoint.

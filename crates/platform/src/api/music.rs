@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::clip::{self, Clip};
-use super::envelope::count;
 use super::purchase::{Beside, CUT};
 use super::{ApiError, Client, Endpoint, or_default};
+use crate::response::clip::{self, Clip};
+use crate::response::envelope::count;
 
 const MUSIC: Endpoint = Endpoint::post("/v1/music_generation", 600).with_audio(96 * 1024 * 1024);
 const PREPROCESS: Endpoint = Endpoint::post("/v1/music_cover_preprocess", 300);

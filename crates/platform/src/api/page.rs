@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::Client;
-use super::envelope::plain_body;
+use crate::response::envelope::plain_body;
 use crate::telemetry;
 
 /// How many characters of a text without a known format an error repeats.

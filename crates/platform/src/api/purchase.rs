@@ -3,9 +3,10 @@
 use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 
-use super::answer::whole_again;
-use super::lifted::Lifted;
-use super::{ApiError, Client, Endpoint, RawAnswer, Success, tolerant, whole};
+use super::{ApiError, Client, Endpoint, RawAnswer, Success, whole};
+use crate::response::lifted::Lifted;
+use crate::response::raw::whole_again;
+use crate::response::tolerant;
 
 /// What is wrong with an answer that ends in the middle, where its beginning is not enough.
 pub(super) const CUT: &str = "it ends in the middle";
@@ -104,7 +105,7 @@ mod tests {
 
     /// Answers one request with these bytes, which are fewer than announced.
     async fn cut(body: &str) -> Result<Value, ApiError> {
-        let buy = Endpoint::post("/v1/x", 10).sounding(1024 * 1024);
+        let buy = Endpoint::post("/v1/x", 10).with_audio(1024 * 1024);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::new(format!("http://{}", listener.local_addr().unwrap()), Some("k".into()));
         let serving = async {
@@ -142,7 +143,7 @@ mod tests {
     async fn a_sound_that_was_decoded_as_it_came_is_back_in_the_answer_that_is_kept() {
         let client = Client::new("http://127.0.0.1:9", None);
         let body = format!(r#"{{"other":"{}"}}"#, "49ff".repeat(20_000));
-        let mut lifter = super::super::lifted::Lifter::new(None);
+        let mut lifter = crate::response::lifted::Lifter::new(None);
         lifter.push(body.as_bytes());
         let (rest, lifted) = lifter.finish();
         let success = Success { body: rest, lifted, trace_id: None, cost: None, broken: None };

@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::clip::{self, Clip};
-use super::envelope::{count, usable_link};
 use super::purchase::Beside;
 use super::{ApiError, Client, Endpoint};
+use crate::response::clip::{self, Clip};
+use crate::response::envelope::{count, usable_link};
 
 pub(super) const T2A: Endpoint = Endpoint::post("/v1/t2a_v2", 120).with_audio(96 * 1024 * 1024);
 

@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::envelope::count;
 use super::purchase::Beside;
 use super::speech::{AudioFormat, Effects, PronunciationDict, VoiceSetting};
 use super::task::{self, Ending, Polled, Progress, Ready, ending};
 use super::{ApiError, Client, Endpoint, group, lenient};
+use crate::response::envelope::count;
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/t2a_async_v2", 60);
 const QUERY: Endpoint = Endpoint::get("/v1/query/t2a_async_query_v2").polled_in(group::LONG_SPEECH_POLLS);

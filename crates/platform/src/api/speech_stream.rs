@@ -14,12 +14,12 @@ use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 use tokio::time::timeout;
 
-use super::body::Unread;
-use super::clip;
-use super::envelope::{count, usable_link};
 use super::speech::{SpeechSubmit, T2A};
-use super::sse::{self, Pieces};
 use super::{ApiError, Client, RawAnswer, header_text, or_default, retry_after, whole};
+use crate::response::body::Unread;
+use crate::response::clip;
+use crate::response::envelope::{count, usable_link};
+use crate::response::sse::{self, Pieces};
 
 /// A stream that sends nothing for this long is lost (client rules > transport).
 const IDLE: Duration = Duration::from_secs(120);

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::envelope::{count, trailing_code};
 use super::{ApiError, Client, Endpoint, LONGEST_ID, lenient};
+use crate::response::envelope::{count, trailing_code};
 
 /// The result of a poll.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::envelope::usable_link;
 use super::task::{Ending, Polled, Progress, Ready, ending, file_id, unwrapped, word};
 use super::{ApiError, Client, Endpoint, group, lenient};
+use crate::response::envelope::usable_link;
 
 const SUBMIT: Endpoint = Endpoint::post("/v1/video_generation", 60);
 const QUERY: Endpoint = Endpoint::get("/v1/query/video_generation").polled_in(group::POLLS);

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::envelope::usable_link;
 use super::task::{Ending, Polled, Progress, Ready, ending, unwrapped, word};
 use super::{ApiError, Client, Endpoint, group};
+use crate::response::envelope::usable_link;
 
 const SUBMIT: Endpoint = Endpoint::post("/v2/video_generation", 60);
 const QUERY: Endpoint = Endpoint::get("/v2/query/video_generation").polled_in(group::POLLS);

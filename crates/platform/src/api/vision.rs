@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::chat::{answer_text, usage_cost};
-use super::envelope::count;
 use super::purchase::{Beside, CUT};
 use super::{ApiError, Client, Endpoint, or_default};
 use crate::money::Money;
+use crate::response::envelope::count;
 
 const VLM: Endpoint = Endpoint::post("/v1/coding_plan/vlm", 180);
 static CHAT: Endpoint = Endpoint::post("/v1/chat/completions", 600);

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::clip::{self, Clip};
-use super::envelope::count;
 use super::purchase::Beside;
 use super::{ApiError, Client, Endpoint, or_default};
+use crate::response::clip::{self, Clip};
+use crate::response::envelope::count;
 
 const GET: Endpoint = Endpoint::post("/v1/get_voice", 60);
 const DELETE: Endpoint = Endpoint::free_post("/v1/delete_voice");

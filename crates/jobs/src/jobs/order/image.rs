@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::Order;
 use super::outcome::{HOUR, Made, Outcome, recorded};
-use crate::api::clip::Clip;
 use crate::api::image::ImageSubmit;
 use crate::api::{ApiError, Client};
 use crate::money::Decimal;
 use crate::rate_limit::group;
+use crate::response::clip::Clip;
 use crate::store::{JobFile, Kind};
 
 impl Order for ImageSubmit {

@@ -5,10 +5,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::listener::Listener;
-use crate::api::clip::Clip;
 use crate::api::speech::AudioFormat;
 use crate::api::speech_stream::SoundStream;
 use crate::money::Decimal;
+use crate::response::clip::Clip;
 use crate::store::{JobFile, Task};
 
 /// What MiniMax answers to a request that it took.

@@ -15,12 +15,12 @@ use tokio::time::timeout;
 
 use super::turn::{Ask, Delta, Protocol, Reply, text};
 use super::{anthropic, openai, responses, think};
-use crate::api::body::Unread;
 use crate::api::reported_cost::reported_cost;
-use crate::api::sse::{self, Pieces};
 use crate::api::{ApiError, Client, Envelope, RawAnswer, header_text, retry_after};
 use crate::facts::facts;
 use crate::money::Money;
+use crate::response::body::Unread;
+use crate::response::sse::{self, Pieces};
 
 /// The largest streamed answer in bytes, far above any real one.
 const MAX_ANSWER: usize = 96 * 1024 * 1024;

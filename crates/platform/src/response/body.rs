@@ -2,18 +2,18 @@
 
 use reqwest::Response;
 
-use super::answer::whole_again;
 use super::lifted::{Lifted, Lifter};
+use super::raw::whole_again;
 
 /// Why a body was not read.
-pub(super) enum Unread {
+pub(crate) enum Unread {
     /// The connection broke after this part.
     Broken(reqwest::Error, Vec<u8>, Lifted),
     /// It is larger than the limit. This part was read.
     Endless(Vec<u8>),
 }
 
-pub(super) async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Unread> {
+pub(crate) async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Unread> {
     // Reserve the announced size: a growing buffer is copied repeatedly and takes up to twice the memory.
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     let mut body = Vec::with_capacity(announced.unwrap_or_default().min(longest));
@@ -30,7 +30,7 @@ pub(super) async fn read(mut response: Response, longest: usize) -> Result<Vec<u
 }
 
 /// Like [`read`], for a response that may contain long audio in hex, which is decoded on arrival.
-pub(super) async fn read_lifting(
+pub(crate) async fn read_lifting(
     mut response: Response,
     longest: usize,
 ) -> Result<(Vec<u8>, Lifted), Unread> {

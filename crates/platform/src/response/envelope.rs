@@ -10,7 +10,7 @@ type Refusal = (Option<i64>, String);
 /// The fields of both error formats. All are optional and untyped, so that any JSON object parses.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Envelope {
+pub(crate) struct Envelope {
     #[serde(rename = "type")]
     kind: Option<Value>,
     error: Option<Value>,
@@ -23,13 +23,13 @@ pub(super) struct Envelope {
 impl Envelope {
     /// Code and message of an `error` that is a string. Such a field alone does not make a response an error: the status
     /// decides.
-    pub(super) fn bare(&self) -> Option<Refusal> {
+    pub(crate) fn bare(&self) -> Option<Refusal> {
         let (message, code) = trailing_code(self.error.as_ref()?.as_str()?);
         Some((code, message.to_owned()))
     }
 
     /// Returns the error's code and message, if it is an error, and the trace id.
-    pub(super) fn read(self, trace: Option<String>) -> (Option<Refusal>, Option<String>) {
+    pub(crate) fn read(self, trace: Option<String>) -> (Option<Refusal>, Option<String>) {
         let ids = [self.trace_id, self.request_id, self.id];
         let trace = trace.or_else(|| ids.into_iter().flatten().find_map(|id| id.as_str().map(str::to_owned)));
         let is_error = self.kind.as_ref().is_some_and(|kind| kind == "error");
@@ -51,7 +51,7 @@ impl Envelope {
 }
 
 /// Splits `message (2013)` into the message and the code.
-pub(super) fn trailing_code(message: &str) -> (&str, Option<i64>) {
+pub(crate) fn trailing_code(message: &str) -> (&str, Option<i64>) {
     let split = message.trim_end().strip_suffix(')').and_then(|rest| rest.rsplit_once('('));
     match split {
         Some((text, digits)) if (3..=5).contains(&digits.len()) => match digits.parse() {
@@ -63,7 +63,7 @@ pub(super) fn trailing_code(message: &str) -> (&str, Option<i64>) {
 }
 
 /// The beginning of a body that is in none of the formats.
-pub(super) fn plain_body(body: &[u8]) -> String {
+pub(crate) fn plain_body(body: &[u8]) -> String {
     // This is more than will be shown, so that `clean` sees a key in full and can remove it.
     let head = body.get(..16_384).unwrap_or(body);
     if head.is_empty() { "an empty body".to_owned() } else { String::from_utf8_lossy(head).into_owned() }
@@ -71,7 +71,7 @@ pub(super) fn plain_body(body: &[u8]) -> String {
 
 /// A link to a result. `None` if it cannot be fetched, because it is empty, cut off or not a link. A result with such a
 /// link counts as missing.
-pub(super) fn usable_link(text: &str) -> Option<String> {
+pub(crate) fn usable_link(text: &str) -> Option<String> {
     let text = text.trim();
     // U+FFFD takes the place of what is damaged.
     let url = Url::parse(text).ok().filter(|_| !text.contains('\u{fffd}'))?;
@@ -80,7 +80,7 @@ pub(super) fn usable_link(text: &str) -> Option<String> {
 }
 
 /// Reads a number that MiniMax may send as a string.
-pub(super) fn count(value: &Value) -> Option<i64> {
+pub(crate) fn count(value: &Value) -> Option<i64> {
     // Some gateways write whole numbers as `1008.0`.
     let whole = || value.as_f64().filter(|number| number.fract() == 0.0)?.to_string().parse().ok();
     value.as_i64().or_else(whole).or_else(|| value.as_str()?.trim().parse().ok())

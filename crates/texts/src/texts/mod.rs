@@ -1,15 +1,15 @@
 //! The texts of `setup`, `login`, `logout` and `doctor`, in English and Chinese. Each text is a function, so the compiler
 //! checks its values.
 
-pub(crate) mod doctor;
-pub(crate) mod login;
-pub(crate) mod setup;
+pub mod doctor;
+pub mod login;
+pub mod setup;
 
 use std::sync::OnceLock;
 
 /// A language of these commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Language {
+pub enum Language {
     /// English.
     En,
     /// Chinese, simplified.
@@ -18,10 +18,10 @@ pub(crate) enum Language {
 
 /// The option of a command that speaks several languages.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub(crate) struct LanguageOption {
+pub struct LanguageOption {
     /// The language of the output. By default Chinese if LC_ALL, LC_MESSAGES or LANG names it, else English.
     #[arg(long, value_enum)]
-    pub(crate) lang: Option<Language>,
+    pub lang: Option<Language>,
 }
 
 /// The language of this run, set before the first text.
@@ -29,7 +29,7 @@ static SPOKEN: OnceLock<Language> = OnceLock::new();
 
 impl Language {
     /// The language of the environment: that of the first of these variables that is set.
-    pub(crate) fn of(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn of(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
             .into_iter()
             .find_map(|name| lookup(name).filter(|value| !value.trim().is_empty()));
@@ -40,7 +40,7 @@ impl Language {
     }
 
     /// Makes this the language of all texts. Only the first call counts.
-    pub(crate) fn speak(self) {
+    pub fn speak(self) {
         let _ = SPOKEN.set(self);
     }
 }
@@ -54,7 +54,8 @@ fn spoken() -> Language {
 macro_rules! texts {
     ($($name:ident($($value:ident),*) { $english:literal, $chinese:literal })*) => {
         $(
-            pub(crate) fn $name($($value: impl std::fmt::Display),*) -> String {
+            #[doc = concat!("`", $english, "`")]
+            pub fn $name($($value: impl std::fmt::Display),*) -> String {
                 match crate::texts::spoken() {
                     crate::texts::Language::En => format!($english),
                     crate::texts::Language::Zh => format!($chinese),

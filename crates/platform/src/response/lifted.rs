@@ -13,32 +13,32 @@ const MARK: &str = "lifted:";
 
 /// The decoded texts of a response, in the order of their marks.
 #[derive(Debug, Default)]
-pub(super) struct Lifted(Vec<Vec<u8>>);
+pub(crate) struct Lifted(Vec<Vec<u8>>);
 
 impl Lifted {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The marks, each with its bytes.
-    pub(super) fn marked(&self) -> impl Iterator<Item = (String, &[u8])> {
+    pub(crate) fn marked(&self) -> impl Iterator<Item = (String, &[u8])> {
         self.0.iter().enumerate().map(|(number, bytes)| (format!("{MARK}{number}"), bytes.as_slice()))
     }
 
     /// The bytes that a mark stands for.
-    pub(super) fn take(&mut self, mark: usize) -> Option<Vec<u8>> {
+    pub(crate) fn take(&mut self, mark: usize) -> Option<Vec<u8>> {
         self.0.get_mut(mark).map(std::mem::take).filter(|bytes| !bytes.is_empty())
     }
 }
 
 /// The number of a mark.
-pub(super) fn mark(text: &str) -> Option<usize> {
+pub(crate) fn mark(text: &str) -> Option<usize> {
     text.strip_prefix(MARK)?.parse().ok()
 }
 
 /// Reads a response in pieces.
 #[derive(Debug, Default)]
-pub(super) struct Lifter {
+pub(crate) struct Lifter {
     /// The JSON, with marks.
     body: Vec<u8>,
     lifted: Lifted,
@@ -59,11 +59,11 @@ enum Place {
 }
 
 impl Lifter {
-    pub(super) fn new(announced: Option<usize>) -> Self {
+    pub(crate) fn new(announced: Option<usize>) -> Self {
         Self { announced: announced.unwrap_or_default(), ..Self::default() }
     }
 
-    pub(super) fn push(&mut self, mut piece: &[u8]) {
+    pub(crate) fn push(&mut self, mut piece: &[u8]) {
         while !piece.is_empty() {
             piece = match std::mem::take(&mut self.place) {
                 Place::Outside => self.outside(piece),
@@ -74,7 +74,7 @@ impl Lifter {
     }
 
     /// The JSON with marks, and the decoded texts.
-    pub(super) fn finish(mut self) -> (Vec<u8>, Lifted) {
+    pub(crate) fn finish(mut self) -> (Vec<u8>, Lifted) {
         if let Place::Lifting { bytes, digit } = std::mem::take(&mut self.place) {
             self.put_back(&bytes, digit);
         }

@@ -14,10 +14,10 @@ use super::body::Unread;
 use super::lifted::Lifted;
 
 /// The rest of a body.
-pub(super) type Pieces = BoxStream<'static, Result<Bytes, reqwest::Error>>;
+pub(crate) type Pieces = BoxStream<'static, Result<Bytes, reqwest::Error>>;
 
 /// Reads a body up to its first letter. Returns the letter and the whole body.
-pub(super) async fn begun(response: Response) -> (Option<u8>, Pieces) {
+pub(crate) async fn begun(response: Response) -> (Option<u8>, Pieces) {
     let mut pieces = response.bytes_stream().boxed();
     let (mut head, mut first) = (Vec::new(), None);
     while first.is_none() {
@@ -34,7 +34,7 @@ pub(super) async fn begun(response: Response) -> (Option<u8>, Pieces) {
 }
 
 /// Whether a body that begins with this letter is a stream of events.
-pub(super) fn is_events(first: Option<u8>, content_type: &str) -> bool {
+pub(crate) fn is_events(first: Option<u8>, content_type: &str) -> bool {
     match first {
         Some(b'{' | b'[' | b'<') => false,
         // `data`, `event`, `id`, `retry`, or a comment.
@@ -44,7 +44,7 @@ pub(super) fn is_events(first: Option<u8>, content_type: &str) -> bool {
 }
 
 /// A whole body.
-pub(super) async fn collected(mut pieces: Pieces, longest: usize) -> Result<Vec<u8>, Unread> {
+pub(crate) async fn collected(mut pieces: Pieces, longest: usize) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
     loop {
         match pieces.next().await {
@@ -60,7 +60,7 @@ pub(super) async fn collected(mut pieces: Pieces, longest: usize) -> Result<Vec<
 
 /// The lines of a body. The event parser discards a whole piece on an error, so it is fed line by line and the lines before
 /// the error count. A last event without an empty line behind it gets one; `ended` tells that it is the last.
-pub(super) fn lines<E>(
+pub(crate) fn lines<E>(
     pieces: impl Stream<Item = Result<Bytes, E>>,
     ended: Arc<AtomicBool>,
 ) -> impl Stream<Item = Result<Bytes, E>> {

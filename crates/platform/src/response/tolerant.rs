@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// Reads a field other than the result. A wrong type becomes the default.
-pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned + Default,
@@ -17,7 +17,7 @@ where
 
 /// Reads an id or a count that MiniMax sends as a number or as a string, depending on the endpoint. Empty for anything
 /// else.
-pub(super) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
@@ -45,7 +45,7 @@ fn whole_number(number: &serde_json::Number) -> Option<i64> {
 /// JSON without the values that a strict parser refuses: `NaN`, `Infinity` and numbers outside the range of a double
 /// become `null`, half of a surrogate pair becomes U+FFFD, and so do bytes that are not UTF-8. Control characters in a
 /// string are escaped.
-pub(super) fn readable(body: &[u8]) -> Vec<u8> {
+pub(crate) fn readable(body: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(body);
     let mut readable = String::with_capacity(text.len());
     let mut rest: &str = &text;
@@ -112,7 +112,7 @@ fn escape(text: &str) -> (Cow<'_, str>, usize) {
 
 /// An object that ends in the middle, with an end: `None` if it does not. A value that was cut is left out, because a part
 /// of a number is another number; a text that was cut ends with U+FFFD, which makes it a damaged one.
-pub(super) fn closed(body: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn closed(body: &[u8]) -> Option<Vec<u8>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
     if body.first() != Some(&b'{') {
         return None;

@@ -18,12 +18,12 @@ struct Kept {
 }
 
 impl RawAnswer {
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self(Arc::new(Kept { bytes, is_part: false }))
     }
 
     /// The same bytes, as the beginning of a longer answer.
-    pub(super) fn part(self) -> Self {
+    pub(crate) fn part(self) -> Self {
         let bytes = Arc::try_unwrap(self.0).map_or_else(|shared| shared.bytes.clone(), |kept| kept.bytes);
         Self(Arc::new(Kept { bytes, is_part: true }))
     }
@@ -54,7 +54,7 @@ impl fmt::Debug for RawAnswer {
 }
 
 /// Puts the texts back that were decoded while the answer arrived.
-pub(super) fn whole_again(body: Vec<u8>, lifted: &Lifted) -> Vec<u8> {
+pub(crate) fn whole_again(body: Vec<u8>, lifted: &Lifted) -> Vec<u8> {
     if lifted.is_empty() {
         return body;
     }

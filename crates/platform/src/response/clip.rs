@@ -25,7 +25,7 @@ impl Clip {
 }
 
 /// Why audio may not be complete. `data.status` is 2 for finished audio and 1 for the rest.
-pub(super) fn cut(status: Option<&Value>, audio: Option<&Found>) -> Option<&'static str> {
+pub(crate) fn cut(status: Option<&Value>, audio: Option<&Found>) -> Option<&'static str> {
     if matches!(audio, Some(Found::Damaged(_))) {
         return Some("the audio in MiniMax's answer is damaged: only what comes before the damage is kept");
     }
@@ -53,7 +53,7 @@ pub fn hex(text: &str) -> (Vec<u8>, bool) {
 
 /// Audio in a response whose long texts were decoded on arrival (see [`Lifted`]).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     Here(Clip),
     /// The bytes before the damage.
     Damaged(Vec<u8>),
@@ -94,7 +94,7 @@ impl Found {
     }
 
     /// The audio, unless the response has none: MiniMax may send an empty string.
-    pub(super) fn clip(self, lifted: &mut Lifted) -> Option<Clip> {
+    pub(crate) fn clip(self, lifted: &mut Lifted) -> Option<Clip> {
         match self {
             Self::Here(clip) => Some(clip).filter(|clip| !clip.is_empty()),
             Self::Damaged(bytes) => Some(Clip::Bytes(bytes)),
@@ -112,7 +112,7 @@ const SOUNDS: &[&str] =
 const WRAPPERS: &[&str] = &["data", "result", "output"];
 
 /// The best sound in an answer.
-pub(super) fn sound(answer: &Value) -> Option<Found> {
+pub(crate) fn sound(answer: &Value) -> Option<Found> {
     let mut found = Vec::new();
     gather(answer, 0, &mut found);
     // The first of the best.
@@ -134,12 +134,12 @@ fn gather(value: &Value, depth: u8, found: &mut Vec<Found>) {
 }
 
 /// `status` of an answer, which is 2 for finished audio.
-pub(super) fn status(answer: &Value) -> Option<&Value> {
+pub(crate) fn status(answer: &Value) -> Option<&Value> {
     answer.pointer("/data/status").or_else(|| answer.get("status"))
 }
 
 /// What is wrong with an answer without audio.
-pub(super) fn none(found: Option<&Found>) -> String {
+pub(crate) fn none(found: Option<&Found>) -> String {
     match found {
         Some(Found::Odd(text)) => {
             let begins: String = text.chars().take(200).collect();
@@ -150,7 +150,7 @@ pub(super) fn none(found: Option<&Found>) -> String {
 }
 
 /// The sound that was found, or else the text in its place.
-pub(super) fn or_odd(found: Option<Found>, lifted: &mut Lifted) -> (Option<Clip>, Option<String>) {
+pub(crate) fn or_odd(found: Option<Found>, lifted: &mut Lifted) -> (Option<Clip>, Option<String>) {
     match found {
         Some(Found::Odd(text)) => (None, Some(text)),
         found => (found.and_then(|found| found.clip(lifted)), None),
@@ -195,7 +195,7 @@ fn standard(byte: u8) -> Option<u8> {
 }
 
 /// A piece of a stream: hex, or base64 from a server that writes it so.
-pub(super) fn piece(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn piece(text: &str) -> Option<Vec<u8>> {
     let (bytes, is_whole) = hex(text);
     if is_whole {
         return Some(bytes);

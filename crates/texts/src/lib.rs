@@ -1,0 +1,3 @@
+//! What the commands for people say, in English and Chinese.
+
+pub mod texts;
