@@ -40,6 +40,7 @@ use minimax_mcp_base::clock;
 #[cfg(feature = "crash-points")]
 use minimax_mcp_base::crash;
 pub use minimax_mcp_base::{config, money, permits, telemetry};
+use minimax_mcp_documents::documents;
 use minimax_mcp_files::stills;
 pub use minimax_mcp_files::{bucket, download, media};
 pub use minimax_mcp_jobs::{jobs, record, store};

@@ -22,6 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("permits", &[]),
     ("stills", &["media"]),
     ("texts", &[]),
+    ("documents", &["telemetry", "texts"]),
     ("telemetry", &["config", "money"]),
     ("viewer", &[]),
     ("rate_limit", &["facts"]),
@@ -203,6 +204,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("files", &["bucket", "download", "media", "stills"]),
     ("jobs", &["jobs", "record", "store"]),
     ("arguments", &["arguments"]),
+    ("documents", &["documents"]),
     ("texts", &["texts"]),
 ];
 

@@ -1,5 +1,6 @@
 //! The clients that `setup` knows: the file of each with its list of servers, and the form of an entry. As of 2026-11-29.
 
+use crate::documents::Format;
 use std::path::{Path, PathBuf};
 
 /// The operating systems that clients run on.
@@ -19,19 +20,6 @@ impl System {
     } else {
         Self::Linux
     };
-}
-
-/// The format of a client's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Format {
-    /// JSON. Comments and trailing commas are kept where the client allows them.
-    Json,
-    /// TOML.
-    Toml,
-    /// YAML.
-    Yaml,
-    /// There is no file to edit: `setup` prints the entry, and explains where it belongs.
-    Printed,
 }
 
 /// The fields of an entry.

@@ -1,9 +1,7 @@
 //! `minimax-mcp setup`: adds this server to the lists of MCP clients, and removes it again.
 
 pub(super) mod clients;
-pub(super) mod document;
 pub(super) mod entry;
-pub(super) mod file;
 mod plan;
 pub(super) mod undo;
 
@@ -14,13 +12,14 @@ use clap::builder::PossibleValuesParser;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use self::clients::{CLIENTS, Client, Folders, Format, Scope, System};
+use self::clients::{CLIENTS, Client, Folders, Scope, System};
 use self::entry::{Entry, Launch, NAME};
 use self::plan::Plan;
 use self::undo::Edits;
 use super::login::Stored;
 use super::outcome::Outcome;
 use crate::config::Config;
+use crate::documents::{self as document, Format};
 use crate::telemetry::in_words;
 use crate::texts::LanguageOption;
 use crate::texts::setup as say;

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
 
 use super::clients::Client;
-use super::document::{self, Place};
 use super::entry::{ENVIRONMENTS, Entry, INPUT, NAME, merged};
-use super::file::ConfigFile;
 use super::undo::{Edit, Edits};
+use crate::documents::file::ConfigFile;
+use crate::documents::{self as document, Place};
 use crate::texts::setup as say;
 
 /// One file and its planned change.

@@ -1,5 +1,6 @@
 //! Edits a client's configuration as text: everything but our entry keeps its bytes.
 
+pub mod file;
 mod json;
 mod place;
 mod toml;
@@ -7,15 +8,27 @@ mod yaml;
 
 use serde_json::Value;
 
-use super::clients::Format;
 use crate::texts::setup as say;
-pub(super) use place::position;
-pub(in crate::cli) use place::{Entries, Place, Unusable};
+pub use place::position;
+pub use place::{Entries, Place, Unusable};
+
+/// The format of a client's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// JSON. Comments and trailing commas are kept where the client allows them.
+    Json,
+    /// TOML.
+    Toml,
+    /// YAML.
+    Yaml,
+    /// There is no file to edit: `setup` prints the entry, and explains where it belongs.
+    Printed,
+}
 
 const BOM: char = '\u{feff}';
 
 /// All entries of the file, in order, with duplicates.
-pub(in crate::cli) fn entries(format: Format, text: &str, servers: &str) -> Result<Entries, Unusable> {
+pub fn entries(format: Format, text: &str, servers: &str) -> Result<Entries, Unusable> {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     match format {
         Format::Json => json::entries(text, servers),
@@ -26,7 +39,7 @@ pub(in crate::cli) fn entries(format: Format, text: &str, servers: &str) -> Resu
 }
 
 /// The first position at which a parser of plain JSON fails, such as a comment or a trailing comma.
-pub(in crate::cli) fn not_plain_json(text: &str) -> Option<Unusable> {
+pub fn not_plain_json(text: &str) -> Option<Unusable> {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     if text.trim().is_empty() {
         return None;
@@ -37,7 +50,7 @@ pub(in crate::cli) fn not_plain_json(text: &str) -> Option<Unusable> {
 }
 
 /// The entries of each project in the client's file for the user, with the project's folder.
-pub(in crate::cli) fn project_entries(
+pub fn project_entries(
     format: Format,
     text: &str,
     projects: &str,
@@ -51,7 +64,7 @@ pub(in crate::cli) fn project_entries(
 }
 
 /// The text with the entry set to `value`. `input` is an element for the list `inputs`, unless one with its `id` is there.
-pub(super) fn set(
+pub fn set(
     format: Format,
     text: &str,
     place: Place<'_>,
@@ -67,12 +80,7 @@ pub(super) fn set(
 }
 
 /// The text without the entry, and without the input with this id.
-pub(super) fn remove(
-    format: Format,
-    text: &str,
-    place: Place<'_>,
-    input: Option<&str>,
-) -> Result<String, Unusable> {
+pub fn remove(format: Format, text: &str, place: Place<'_>, input: Option<&str>) -> Result<String, Unusable> {
     edited(text, |text| match format {
         Format::Json => json::remove(text, place, input),
         Format::Toml => toml::remove(text, place),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::document::position;
+use super::position;
 use crate::telemetry::in_words;
 use crate::texts::setup as say;
 
@@ -13,16 +13,16 @@ const BACKUP: &str = ".bak-minimax-";
 
 /// A client's file as it was read.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct ConfigFile {
+pub struct ConfigFile {
     /// The path with all links resolved.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
     /// The text with its byte order mark, or `None` if there is no file.
-    pub(in crate::cli) text: Option<String>,
+    pub text: Option<String>,
 }
 
 impl ConfigFile {
     /// Reads the file. The error does not contain the path.
-    pub(in crate::cli) fn read(path: &Path) -> Result<Self, String> {
+    pub fn read(path: &Path) -> Result<Self, String> {
         let real = match dunce::canonicalize(path) {
             Ok(real) => real,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -43,13 +43,13 @@ impl ConfigFile {
     }
 
     /// The topmost folder of the file's path that does not exist.
-    pub(super) fn missing_folder(&self) -> Option<PathBuf> {
+    pub fn missing_folder(&self) -> Option<PathBuf> {
         let missing = self.path.ancestors().skip(1).take_while(|folder| folder.symlink_metadata().is_err());
         missing.last().map(Path::to_owned)
     }
 
     /// Replaces the file, if it has not changed since it was read. `private` keeps other users from reading a new file.
-    pub(super) fn write(&self, text: &str, private: bool) -> io::Result<()> {
+    pub fn write(&self, text: &str, private: bool) -> io::Result<()> {
         self.check_unchanged()?;
         let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
         fs::create_dir_all(folder)?;
@@ -74,7 +74,7 @@ impl ConfigFile {
     }
 
     /// Deletes the file, if it has not changed since it was read.
-    pub(super) fn delete(&self) -> io::Result<()> {
+    pub fn delete(&self) -> io::Result<()> {
         self.check_unchanged()?;
         fs::remove_file(&self.path)
     }
@@ -92,7 +92,7 @@ impl ConfigFile {
     }
 
     /// Copies the file within its folder, unless there is an earlier copy. Returns the new copy.
-    pub(super) fn back_up(&self) -> io::Result<Option<PathBuf>> {
+    pub fn back_up(&self) -> io::Result<Option<PathBuf>> {
         let (Some(name), Some(folder)) = (self.path.file_name(), self.path.parent()) else { return Ok(None) };
         let start = format!("{}{BACKUP}", name.to_string_lossy());
         let is_copy = |entry: io::Result<fs::DirEntry>| {
