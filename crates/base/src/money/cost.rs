@@ -89,7 +89,6 @@ pub mod record {
         later: Map<String, Value>,
     }
 
-    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
     /// Writes an amount with its currency.
     pub fn serialize<S: Serializer>(cost: &Option<Cost>, serializer: S) -> Result<S::Ok, S::Error> {
         let number = |money: Option<Money>| Number::from_f64(money?.amount().to_f64());
