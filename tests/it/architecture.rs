@@ -144,6 +144,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "api",
             "bucket",
             "config",
+            "documents",
             "download",
             "facts",
             "gallery",

@@ -139,7 +139,9 @@ fn key_lines(home: &Home, settings: &[(&str, &str)]) -> String {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let lines = report["checks"].as_array().unwrap().iter();
     let lines = lines.filter(|line| ["key", "settings"].contains(&line["check"].as_str().unwrap()));
-    lines.map(|line| format!("{} {}\n", line["text"].as_str().unwrap(), line["fix"])).collect()
+    let texts: Vec<_> =
+        lines.map(|line| format!("{} {}", line["text"].as_str().unwrap(), line["fix"])).collect();
+    texts.join("\n")
 }
 
 /// What a server over stdio answers to a first call. It must have started.

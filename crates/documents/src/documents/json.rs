@@ -37,8 +37,8 @@ fn parse(text: &str) -> Result<CstRootNode, Unusable> {
 fn string_without_end(text: &str) -> Option<usize> {
     let mut scanner = Scanner::new(text, &ScannerOptions::default());
     loop {
-        let (scanned, start) = (scanner.scan(), scanner.token_start());
-        let end = match scanned {
+        let (token, start) = (scanner.scan(), scanner.token_start());
+        let end = match token {
             Ok(Some(Token::String(_))) => scanner.token_end(),
             Ok(Some(_)) => continue,
             Ok(None) => return None,

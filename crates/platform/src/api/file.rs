@@ -105,12 +105,12 @@ impl Client {
         let patience = UPLOAD.timeout + Duration::from_secs(upload.bytes / SLOWEST_UPLOAD);
         let fill = |request: RequestBuilder| request.multipart(form).timeout(patience);
         let answer: Value = self.send(&UPLOAD, UPLOAD.path, fill).await?;
-        let file = file_in(&answer).unwrap_or_default();
-        if file.file_id.is_empty() {
+        let uploaded = file_in(&answer).unwrap_or_default();
+        if uploaded.file_id.is_empty() {
             let why = self.not_json(answer.to_string().as_bytes(), "an upload without a file_id");
             return Err(ApiError::Shape { at: self.at(UPLOAD.path), why, trace_id: None, answer: None });
         }
-        Ok(file)
+        Ok(uploaded)
     }
 
     /// Lists all files of one purpose. The API has no pages.

@@ -145,8 +145,8 @@ mod tests {
         let body = format!(r#"{{"other":"{}"}}"#, "49ff".repeat(20_000));
         let mut lifter = crate::response::lifted::Lifter::new(None);
         lifter.push(body.as_bytes());
-        let (rest, lifted) = lifter.finish();
-        let success = Success { body: rest, lifted, trace_id: None, cost: None, broken: None };
+        let (rest, sounds) = lifter.finish();
+        let success = Success { body: rest, lifted: sounds, trace_id: None, cost: None, broken: None };
         let read = |_: Value, _: &mut Beside| Err::<(), _>("nothing".to_owned());
         let error = client.bought("/v1/x", success, read).unwrap_err();
         assert!(error.answer().unwrap().bytes() == body.as_bytes());

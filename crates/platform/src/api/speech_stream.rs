@@ -187,13 +187,12 @@ impl Reader {
         let last = event.data.as_ref().is_some_and(|data| data.status.as_ref().and_then(count) == Some(LAST));
         let audio = event.data.and_then(|data| data.audio).filter(|audio| !audio.is_empty());
         if let Some(audio) = audio.filter(|_| !(last && self.heard)) {
-            match usable_link(&audio) {
-                // Bytes were requested.
-                Some(link) => self.link = Some(link),
-                None => {
-                    self.ready.push(SoundPiece::Audio(decoded(T2A.path, &audio)?));
-                    self.heard = true;
-                }
+            // Bytes were requested.
+            if let Some(link) = usable_link(&audio) {
+                self.link = Some(link);
+            } else {
+                self.ready.push(SoundPiece::Audio(decoded(T2A.path, &audio)?));
+                self.heard = true;
             }
         }
         if last {

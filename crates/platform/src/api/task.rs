@@ -133,11 +133,11 @@ pub(super) fn failure(answer: &Value, task: &Value) -> (Option<i64>, String) {
     });
     let says = |text: &&str| !text.trim().is_empty() && !text.trim().eq_ignore_ascii_case("success");
     let (message, trailing) = trailing_code(texts.find(says).unwrap_or_default());
-    let codes = ["code", "status_code", "error_code"];
+    let fields = ["code", "status_code", "error_code"];
     let mut coded = errors
         .chain(bases)
         .chain(holders)
-        .flat_map(|holder| codes.map(|name| holder.get(name).and_then(count)));
+        .flat_map(|holder| fields.map(|name| holder.get(name).and_then(count)));
     let code = coded.find_map(|code| code.filter(|code| *code != 0));
     (code.or(trailing), message.to_owned())
 }
@@ -181,7 +181,7 @@ pub(super) fn task_id(answer: &Value) -> Result<String, String> {
             (!id.trim().is_empty()).then(|| id.trim().to_owned())
         })
     };
-    let id = WRAPPERS.iter().find_map(|place| named(&place)).unwrap_or_default();
+    let id = WRAPPERS.iter().find_map(named).unwrap_or_default();
     match id.chars().count() {
         0 => Err("a success without task_id".to_owned()),
         _ if id.contains('\u{fffd}') => Err("a task_id that is cut or damaged".to_owned()),

@@ -41,15 +41,15 @@ pub(crate) async fn read_lifting(
             Ok(Some(chunk)) => {
                 arrived = arrived.saturating_add(chunk.len());
                 if arrived > longest {
-                    let (body, lifted) = lifter.finish();
-                    return Err(Unread::Endless(whole_again(body, &lifted)));
+                    let (body, sounds) = lifter.finish();
+                    return Err(Unread::Endless(whole_again(body, &sounds)));
                 }
                 lifter.push(&chunk);
             }
             Ok(None) => return Ok(lifter.finish()),
             Err(error) => {
-                let (body, lifted) = lifter.finish();
-                return Err(Unread::Broken(error, body, lifted));
+                let (body, sounds) = lifter.finish();
+                return Err(Unread::Broken(error, body, sounds));
             }
         }
     }

@@ -122,11 +122,11 @@ pub(crate) fn closed(body: &[u8]) -> Option<Vec<u8>> {
     let (mut at, mut before, mut in_word) = (0, b'{', false);
     let mut damaged = None;
     while let Some(byte) = body.get(at) {
-        let is_word = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
-        if in_word && !is_word {
+        let is_letter = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+        if in_word && !is_letter {
             (end, open_then) = (at, open.len());
         }
-        in_word = is_word;
+        in_word = is_letter;
         match byte {
             b'{' | b'[' => {
                 open.push(if *byte == b'{' { b'}' } else { b']' });
