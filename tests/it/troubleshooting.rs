@@ -15,8 +15,8 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 
 /// The program's texts: its sources without their tests, and the tables of facts, with strings of several lines joined.
 fn texts() -> Vec<String> {
-    let packages =
-        ["arguments", "base", "files", "jobs", "platform"].map(|name| root().join("crates").join(name));
+    let packages = ["arguments", "base", "documents", "files", "jobs", "platform", "texts"]
+        .map(|name| root().join("crates").join(name));
     let folders = [root()].into_iter().chain(packages);
     let files = folders.flat_map(|folder| below(&folder.join("src"))).filter(|path| {
         let is_text = path.extension().is_some_and(|kind| kind == "rs" || kind == "json");
