@@ -55,7 +55,7 @@ async fn a_wrong_request_is_refused_by_the_name_of_the_field() {
     let mut file = long();
     file.as_object_mut().unwrap().remove("text");
     world.refuses("/v1/t2a_async_v2", file.clone(), "exactly one").await;
-    world.refuses("/v1/t2a_async_v2", with(&file, json!({ "text_file_id": 5 })), "no file").await;
+    world.refuses("/v1/t2a_async_v2", with(&file, json!({ "text_file_id": 5 })), "not a file").await;
     world.refuses("/v1/t2a_async_v2", with(&file, json!({ "text_file_id": "5" })), "text_file_id").await;
 }
 
