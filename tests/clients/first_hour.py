@@ -194,7 +194,7 @@ def main():
         places = Places(Path(asked.keep or folder / "clients").resolve())
         try:
             node, home = places.node(PACKAGES)
-            wheel = Path(asked.wheel).resolve() if asked.wheel else built_wheel(places, folder / "wheel")
+            wheel = Path(asked.wheel).resolve() if asked.wheel else built_wheel(places, folder / "built")
         except NotHad as problem:
             return ended_without(problem)
         program = folder / "minimax-mcp"
