@@ -1,14 +1,18 @@
-//! Checks that a text is JSON and estimates how much memory it will take, before it is parsed.
+//! From a text to a message: checks that it is JSON and estimates how much memory it will take, before it is parsed.
 //!
 //! A one-digit number takes two bytes on the wire and about two hundred in memory. Values are therefore counted before
 //! a message is parsed. The counter runs on serde_json's reader and stores nothing.
 
 use std::fmt;
 
-use rmcp::model::ErrorCode;
+use rmcp::ErrorData;
+use rmcp::model::{ClientJsonRpcMessage, ErrorCode, RequestId};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Deserializer, Value};
+
+use super::outline::Outline;
+use super::readable_id::readable_id;
 
 /// The most values and keys in one message. Parsed, they take up to 80 MiB, which a server with 1 GiB can spare for
 /// several callers at once. A conversation of ten thousand messages has fewer than a hundred thousand.
@@ -23,13 +27,6 @@ const EACH_VALUE: usize = 400;
 
 /// The measured number of copies of each byte while a message is parsed and handled.
 const COPIES: usize = 5;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// A text without its byte order mark, which JSON parsers may ignore (RFC 8259, section 8.1).
-pub fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
-}
 
 /// Why a message is refused before parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +91,7 @@ const LONGEST_REPAIRED: usize = 64 * 1024;
 
 /// A request whose parameters the protocol library may not understand.
 #[derive(Deserialize)]
-struct Outline {
+struct Request {
     method: String,
     params: Option<Params>,
 }
@@ -114,7 +111,7 @@ pub fn repaired(text: &[u8]) -> Option<Vec<u8>> {
     if text.len() > LONGEST_REPAIRED {
         return None;
     }
-    let Outline { method, params } = serde_json::from_slice(text).ok()?;
+    let Request { method, params } = serde_json::from_slice(text).ok()?;
     let Params { cursor, arguments } = params?;
     let (name, value) = if method.ends_with("/list") {
         ("cursor", Value::String(cursor.filter(|cursor| !cursor.is_string())?.to_string()))
@@ -127,6 +124,38 @@ pub fn repaired(text: &[u8]) -> Option<Vec<u8>> {
     let mut message: Value = serde_json::from_slice(text).ok()?;
     *message.get_mut("params")?.get_mut(name)? = value;
     serde_json::to_vec(&message).ok()
+}
+
+/// A text that is not a message: the id for the answer, and the error.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) id: Option<RequestId>,
+    pub(super) error: ErrorData,
+}
+
+/// Reads a message from valid JSON. `None` for a notification that cannot be read, because notifications are never
+/// answered (JSON-RPC 2.0, section 4.1).
+pub(super) fn message(text: &[u8]) -> Option<Result<ClientJsonRpcMessage, Unread>> {
+    let mended = repaired(text);
+    let text = mended.as_deref().unwrap_or(text);
+    let error = match serde_json::from_slice(text) {
+        Ok(message) => return Some(Ok(message)),
+        Err(error) => error,
+    };
+    let outline = Outline::of(text);
+    if outline.is_notification() {
+        tracing::debug!(%error, "a notification cannot be read");
+        return None;
+    }
+    let id = readable_id(text);
+    if let Some(error) = outline.problem() {
+        return Some(Err(Unread { id, error }));
+    }
+    let why = format!(
+        "the text is JSON, but no MCP message such as {{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \
+         \"tools/list\"}}: {error}"
+    );
+    Some(Err(Unread { id, error: ErrorData::invalid_request(why, None) }))
 }
 
 struct Seen {
@@ -220,115 +249,4 @@ impl<'de> Visitor<'de> for Count<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(message: &str) -> Option<Value> {
-        Some(serde_json::from_slice(&repaired(message.as_bytes())?).unwrap())
-    }
-
-    #[test]
-    fn a_cursor_that_is_not_a_string_becomes_one() {
-        for (cursor, text) in
-            [("5", "5"), ("1.5", "1.5"), ("true", "true"), ("{}", "{}"), (r#"["a"]"#, "[\"a\"]")]
-        {
-            for method in ["tools/list", "resources/list", "resources/templates/list", "prompts/list"] {
-                let read = read(&format!(
-                    r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{"_meta":{{"a":1}},"cursor":{cursor}}}}}"#
-                ));
-                let read = read.unwrap();
-                assert_eq!(
-                    (&read["params"]["cursor"], &read["params"]["_meta"]["a"]),
-                    (&text.into(), &1.into())
-                );
-                assert_eq!((&read["id"], &read["method"]), (&7.into(), &method.into()));
-            }
-        }
-        for message in [
-            r#"{"id":7,"method":"tools/list","params":{"cursor":"abc"}}"#,
-            r#"{"id":7,"method":"tools/list","params":{"cursor":null}}"#,
-            r#"{"id":7,"method":"tools/list","params":{}}"#,
-            r#"{"id":7,"method":"tools/list","params":null}"#,
-            r#"{"id":7,"method":"tools/list"}"#,
-            r#"{"id":7,"method":"tools/call","params":{"cursor":5}}"#,
-            r#"{"id":7,"result":{"cursor":5}}"#,
-            "[1]",
-        ] {
-            assert_eq!(read(message), None, "{message}");
-        }
-    }
-
-    #[test]
-    fn arguments_in_a_string_become_an_object() {
-        let call = |arguments: &str| {
-            format!(r#"{{"id":7,"method":"tools/call","params":{{"name":"chat","arguments":{arguments}}}}}"#)
-        };
-        let message = read(&call(r#""{\"prompt\": \"a \\u00e9\"}""#)).unwrap();
-        assert_eq!(
-            (&message["params"]["arguments"]["prompt"], &message["params"]["name"]),
-            (&"a é".into(), &"chat".into())
-        );
-        for arguments in ["{}", "null", r#""""#, r#""words""#, r#""[1]""#, r#""5""#, r#""{bad""#, "5", "[]"] {
-            assert_eq!(read(&call(arguments)), None, "{arguments}");
-        }
-        let long = format!("\"{{\\\"a\\\":\\\"{}\\\"}}\"", "x".repeat(LONGEST_REPAIRED));
-        assert_eq!(read(&call(&long)), None);
-    }
-
-    #[test]
-    fn every_kind_of_value_and_every_key_counts() {
-        for (text, values) in [
-            ("0", 1),
-            (r#""\u0041\n""#, 1),
-            ("[]", 1),
-            ("[0,1.5,-7,true,null,\"x\"]", 7),
-            (r#"{"a":0,"b":{"c":[{}]}}"#, 8),
-        ] {
-            assert_eq!(count(text.as_bytes()), Ok(values), "{text}");
-        }
-    }
-
-    #[test]
-    fn invalid_json_is_detected_at_any_depth() {
-        for text in [
-            &b""[..],
-            b"Listening on port 8765",
-            b"[0,0,x",
-            b"{bad",
-            b"{} {}",
-            br#"{"a":{"b":[1e400]}}"#,
-            br#"{"a":NaN}"#,
-            br#"{"a":-Infinity}"#,
-            br#"{"a":"\ud83d"}"#,
-            br#"{"\udc00":1}"#,
-            b"{\"a\":\"\xff\xfe\"}",
-            b"{\"a\":\"\x01\"}",
-            br#"{"a":1,}"#,
-            br#"{"a":"cut"#,
-        ] {
-            let unfit = count(text).unwrap_err();
-            assert!(matches!(unfit, Unfit::Syntax(_)), "{unfit}");
-            assert_eq!(unfit.code(), ErrorCode::PARSE_ERROR);
-        }
-    }
-
-    #[test]
-    fn a_message_with_too_many_values_is_refused_at_the_limit_and_not_at_its_end() {
-        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
-        assert_eq!(count(list(MOST_VALUES).as_bytes()), Ok(MOST_VALUES));
-        for text in [
-            list(MOST_VALUES + 1),
-            // These never end, and the counter stops before it would notice.
-            format!("[{}", "[],".repeat(MOST_VALUES)),
-            format!("{{{}", r#""":"","#.repeat(MOST_VALUES)),
-            format!("{{{}", r#""":{"":[]},"#.repeat(MOST_VALUES)),
-            format!("[{}", "\"\\u0000\",".repeat(MOST_VALUES)),
-        ] {
-            assert_eq!(count(text.as_bytes()), Err(Unfit::Values), "{text:.20}");
-        }
-        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(count(nested(DEEPEST).as_bytes()), Ok(DEEPEST));
-        assert_eq!(count(nested(DEEPEST + 1).as_bytes()), Err(Unfit::Depth));
-        assert_eq!(count("{\"\":".repeat(1_000_000).as_bytes()), Err(Unfit::Depth));
-    }
-}
+mod tests;

@@ -5,7 +5,6 @@ mod batch;
 pub mod http;
 mod in_flight;
 mod json;
-mod lines;
 mod opening;
 mod outline;
 mod readable_id;

@@ -2,7 +2,12 @@
 
 use rmcp::model::RequestId;
 
-use super::json::without_mark;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A text without its byte order mark, which JSON parsers may ignore (RFC 8259, section 8.1).
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
 
 /// The id of a request. The text may be invalid JSON, or only the start of a message. An id at the very end of the text is
 /// ignored, because it may be cut off. The id of a response is ignored too: it belongs to a request of this server.

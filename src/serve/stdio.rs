@@ -1,4 +1,7 @@
-//! MCP over standard input and output (MCP specification > Transports > stdio).
+//! MCP over standard input and output, one message per line (MCP specification > Transports > stdio).
+//!
+//! A line that is not a message is answered with an error, under the id of the request if that can be read. Without an
+//! answer the sender would wait forever.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,18 +9,20 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ProtocolVersion, RequestId};
+use rmcp::model::{ClientJsonRpcMessage, ErrorCode, JsonRpcMessage, ProtocolVersion, RequestId};
 use rmcp::service::{RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
+use rmcp::transport::async_rw::DEFAULT_MAX_LINE_LENGTH;
 use rmcp::transport::{Transport, stdio_pipes};
 use rmcp::{ErrorData, RoleServer, ServiceExt};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::{Answers, text_of};
 use super::batch::{self, Batches, Complete};
 use super::in_flight::{InFlight, Refused, answered};
-use super::lines::{Lines, Read, Unread, message};
+use super::json::{self, Unread, message};
 use super::opening::{Early, Opening};
+use super::readable_id::{readable_id, without_mark};
 use super::{LINGER_AFTER_SIGNAL, no_receivers, resume, signal};
 use crate::mcp::{Connection, Server, TakesText};
 
@@ -30,6 +35,9 @@ const LINGER: Duration = Duration::from_secs(180);
 
 /// The most refusals that wait to be written. Reading pauses at this number.
 const MOST_REFUSALS: usize = 64;
+
+/// How much is kept of each end of a line that is too long, in bytes. The id is usually near one end.
+const END: usize = 1024;
 
 /// Serves one client until it disconnects or a signal arrives. Writes only the protocol to stdout.
 pub async fn serve(server: Server) -> Result<(), ServerInitializeError> {
@@ -287,3 +295,133 @@ where
         Ok(())
     }
 }
+
+/// Reads lines of limited length.
+#[derive(Debug)]
+struct Lines<R> {
+    inner: BufReader<R>,
+    line: Line,
+}
+
+/// The line that is being read.
+#[derive(Debug, Default)]
+struct Line {
+    length: usize,
+    /// The line so far, or the start of one that is too long.
+    head: Vec<u8>,
+    /// The end of a line that is too long.
+    tail: Vec<u8>,
+}
+
+/// A line, as far as it can be read.
+#[derive(Debug)]
+enum Read {
+    Message(Box<ClientJsonRpcMessage>),
+    /// The text of an array.
+    Batch(Vec<u8>),
+    Unread(Unread),
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    fn new(inner: R) -> Self {
+        Self { inner: BufReader::with_capacity(64 * 1024, inner), line: Line::default() }
+    }
+
+    /// The next line that is not blank; `None` at the end of the input. Cancel-safe.
+    async fn next(&mut self) -> Option<Read> {
+        loop {
+            match self.read_line().await {
+                Ok(Some(line)) => {
+                    if let Some(read) = line.read() {
+                        return Some(read);
+                    }
+                }
+                Ok(None) => return None,
+                Err(error) => {
+                    tracing::error!(%error, "stdin cannot be read");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The next line. An unfinished line at the end of the input is dropped.
+    async fn read_line(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let available = self.inner.fill_buf().await?;
+            if available.is_empty() {
+                return Ok(None);
+            }
+            let end = available.iter().position(|byte| *byte == b'\n').map(|at| at.saturating_add(1));
+            let piece = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
+            let length = piece.len();
+            self.line.add(piece);
+            self.inner.consume(length);
+            if end.is_some() {
+                return Ok(Some(std::mem::take(&mut self.line)));
+            }
+        }
+    }
+}
+
+impl Line {
+    fn is_too_long(&self) -> bool {
+        self.length > DEFAULT_MAX_LINE_LENGTH
+    }
+
+    fn add(&mut self, piece: &[u8]) {
+        self.length = self.length.saturating_add(piece.len());
+        if !self.is_too_long() {
+            self.head.extend_from_slice(piece);
+            return;
+        }
+        if self.head.len() > END {
+            let last = self.head.len().saturating_sub(END);
+            self.tail = self.head.split_off(last.max(END));
+            self.head.truncate(END);
+            self.head.shrink_to_fit();
+        }
+        self.tail.extend_from_slice(piece.get(piece.len().saturating_sub(END)..).unwrap_or_default());
+        self.tail.drain(..self.tail.len().saturating_sub(END));
+    }
+
+    /// The message, or what is wrong with the line; `None` for a line that needs no answer.
+    fn read(self) -> Option<Read> {
+        let unread =
+            |id, code, why: String| Some(Read::Unread(Unread { id, error: ErrorData::new(code, why, None) }));
+        if self.is_too_long() {
+            let why = "the message is longer than 16 MiB, so it was not read and nothing was sent or billed; give media as \
+                       paths or URLs, and long texts in parts";
+            let id = readable_id(&self.head).or_else(|| last_id(&self.tail));
+            return unread(id, ErrorCode::INVALID_REQUEST, why.to_owned());
+        }
+        let text = without_mark(&self.head).trim_ascii();
+        if text.is_empty() {
+            return None;
+        }
+        if let Err(unfit) = json::count(text) {
+            return unread(readable_id(text), unfit.code(), unfit.to_string());
+        }
+        if batch::is_batch(text) {
+            return Some(Read::Batch(text.to_vec()));
+        }
+        Some(match message(text)? {
+            Ok(message) => Read::Message(Box::new(message)),
+            Err(unread) => Read::Unread(unread),
+        })
+    }
+}
+
+/// The id of a message, if it is the last field.
+fn last_id(tail: &[u8]) -> Option<RequestId> {
+    const NAME: &[u8] = b"\"id\"";
+    let tail = tail.trim_ascii_end().strip_suffix(b"}")?;
+    let at = tail.windows(NAME.len()).rposition(|window| window == NAME)?;
+    let (before, after) = tail.split_at_checked(at)?;
+    before.trim_ascii_end().strip_suffix(b",")?;
+    let value = after.strip_prefix(NAME)?.trim_ascii_start().strip_prefix(b":")?;
+    serde_json::from_slice(value).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,13 @@
 //! The system's keyring, for `login --keyring`: the Keychain on macOS, the Credential Manager on Windows, the Secret Service
 //! on Linux. A keyring may ask a person, or never answer, so each access has a thread of its own and a time limit.
 
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "keyring", target_os = "linux"))]
 #[path = "keyring/linux.rs"]
 mod system;
-#[cfg(any(target_os = "macos", windows))]
+#[cfg(all(feature = "keyring", any(target_os = "macos", windows)))]
 #[path = "keyring/native.rs"]
 mod system;
-#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+#[cfg(not(all(feature = "keyring", any(target_os = "linux", target_os = "macos", windows))))]
 #[path = "keyring/none.rs"]
 mod system;
 
@@ -27,10 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const PERSON: Duration = Duration::from_secs(60);
 
 /// The service that entries are stored under.
+#[cfg_attr(not(feature = "keyring"), allow(dead_code, reason = "only keyrings have entries"))]
 const SERVICE: &str = "minimax-mcp";
 
 /// Why the keyring did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(not(feature = "keyring"), allow(dead_code, reason = "only keyrings are locked"))]
 pub(in crate::cli) enum Problem {
     /// There is none, or nothing that speaks for it.
     #[error("no keyring can be reached here ({0})")]

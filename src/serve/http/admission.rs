@@ -19,9 +19,9 @@ use super::rpc::{MessageId, of_message, refusal};
 use crate::mcp::{CallRates, Caller};
 use crate::permits::{Exhausted, Permits, Reservation};
 use crate::serve::batch;
-use crate::serve::json::{self, Unfit, without_mark};
+use crate::serve::json::{self, Unfit};
 use crate::serve::outline::Outline;
-use crate::serve::readable_id::readable_id;
+use crate::serve::readable_id::{readable_id, without_mark};
 
 /// The largest body, in bytes, as large as a line on stdio. The limit is high because inputs may be data URIs.
 pub(super) const LARGEST_BODY: usize = 16 * 1024 * 1024;

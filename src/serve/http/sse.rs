@@ -34,7 +34,7 @@ use crate::permits::{Exhausted, Permit, Permits, Reservation};
 use crate::serve::answers::text_of;
 use crate::serve::batch::{self, Batches, Complete};
 use crate::serve::in_flight::{InFlight, Refused, answered};
-use crate::serve::lines::{Unread, message};
+use crate::serve::json::{Unread, message};
 use crate::serve::opening::{Early, Opening};
 
 /// The most streams at once.

@@ -17,7 +17,7 @@ use crate::download::link::FetchProblem;
 use crate::download::partial_file::Resume;
 use crate::download::resume::ResumableDownload;
 use crate::download::save::receive;
-use crate::download::target::{Expect, Saved};
+use crate::download::writer::{Expect, Saved};
 use crate::media::file_name;
 
 /// An archive with more entries is refused.

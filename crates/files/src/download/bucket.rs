@@ -20,10 +20,10 @@ use crate::bucket::{Bucket, BucketProblem, Checkpoint, PART, TAIL, Upload, Writt
 use crate::download::guard::Guard;
 use crate::download::link::{self, FetchProblem};
 use crate::download::resume::{AGAIN, Chunks, PAUSE, range};
-use crate::download::target::{Expect, Saved, Target, check_size, judge};
 use crate::download::validator::Validator;
+use crate::download::writer::{Expect, Saved, Target, check_size, judge};
 use crate::media::file_name;
-use crate::media::probe::{completeness, metadata};
+use crate::media::probe::metadata;
 
 /// How much of a file is read at a time.
 const PIECE: usize = 256 * 1024;
@@ -305,13 +305,13 @@ impl ToBucket<'_> {
         let sort = found.mime;
         let measuring = spawn_blocking(move || match whole {
             Some(whole) => (
-                proven || completeness::is_whole(Cursor::new(whole.clone()), sort),
-                completeness::is_cut(Cursor::new(whole.clone()), sort),
+                proven || metadata::is_whole(Cursor::new(whole.clone()), sort),
+                metadata::is_cut(Cursor::new(whole.clone()), sort),
                 metadata::measure(Cursor::new(whole), sort),
             ),
             None => (
-                proven || completeness::is_whole(file.clone().reader(), sort),
-                completeness::is_cut(file.clone().reader(), sort),
+                proven || metadata::is_whole(file.clone().reader(), sort),
+                metadata::is_cut(file.clone().reader(), sort),
                 metadata::measure(file.reader(), sort),
             ),
         });

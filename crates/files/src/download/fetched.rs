@@ -13,7 +13,7 @@ use crate::bucket::{BucketProblem, StoredFile};
 use crate::clock::age;
 use crate::download::link::FetchProblem;
 use crate::download::save::save_stream;
-use crate::download::target::Expect;
+use crate::download::writer::Expect;
 use crate::media::input::source::Source;
 use crate::media::private;
 

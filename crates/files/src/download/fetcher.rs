@@ -12,8 +12,8 @@ use crate::download::guard::{Guard, Refused};
 use crate::download::link::{FetchProblem, fetch};
 use crate::download::partial_file::Resume;
 use crate::download::resume::ResumableDownload;
-use crate::download::target::{Expect, Saved, check_name};
 use crate::download::writer;
+use crate::download::writer::{Expect, Saved, check_name};
 use crate::media::input::content::{Blob, Limits};
 
 /// Downloads results. Loading the root certificates takes a while, so the client is built on first use.

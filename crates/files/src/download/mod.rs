@@ -18,7 +18,6 @@ pub mod post;
 pub mod removal;
 pub(crate) mod resume;
 pub mod save;
-pub mod target;
 pub(crate) mod validator;
 pub(crate) mod writer;
 
@@ -38,4 +37,4 @@ pub use partial_file::Resume;
 pub use post::{NotTaken, Poster};
 pub use removal::{Reach, Removal, remove_object, remove_result};
 pub use save::{save, save_now, save_stream, save_what_comes};
-pub use target::{Expect, Saved};
+pub use writer::{Expect, Saved};

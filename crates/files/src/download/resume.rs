@@ -15,10 +15,10 @@ use crate::download::disk_space;
 use crate::download::guard::Guard;
 use crate::download::link::{self, FetchProblem};
 use crate::download::partial_file::{OVERLAP, PartialFile, Resume, STEP};
-use crate::download::target::{Expect, Target, check_size, judge};
 use crate::download::validator::Validator;
+use crate::download::writer::{Expect, Target, check_size, judge};
 use crate::download::writer::{FileWriter, disk, stopped};
-use crate::media::probe::completeness;
+use crate::media::probe::metadata;
 use crate::media::probe::sniff::HEAD;
 
 /// The pause between two connections.
@@ -288,8 +288,8 @@ impl ResumableDownload<'_> {
         // Without a length, only the content can show whether the file is complete.
         let sort = target.sniffed;
         let is_whole = move |part: &PartialFile| match length {
-            Some(_) => !completeness::is_cut(part.file(), sort),
-            None => completeness::is_whole(part.file(), sort),
+            Some(_) => !metadata::is_cut(part.file(), sort),
+            None => metadata::is_whole(part.file(), sort),
         };
         match spawn_blocking(move || (is_whole(&part), part)).await {
             Ok((true, part)) => Ok((part, target)),

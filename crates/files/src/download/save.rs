@@ -10,8 +10,8 @@ use tokio::task::spawn_blocking;
 use crate::download::folder::prepare_delivery;
 use crate::download::link::{self, FetchProblem};
 use crate::download::partial_file::PartialFile;
-use crate::download::target::{Expect, Saved, Target, check_name, check_size, judge};
 use crate::download::writer::{self, FileWriter};
+use crate::download::writer::{Expect, Saved, Target, check_name, check_size, judge};
 
 /// Saves bytes in memory as a file in `folder`, which must exist (see [`crate::download::prepare`]). Never overwrites a
 /// file; see [`crate::download::download()`].

@@ -1,4 +1,4 @@
-//! Writes and hashes a file on a blocking thread, and gives it its final name.
+//! The requirements for a result, its name, and the file: written and hashed on a blocking thread, then renamed.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,15 +13,151 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
+use crate::bucket::Object;
 use crate::download::link::{self, FetchProblem};
 use crate::download::partial_file::PartialFile;
-use crate::download::target::{Expect, Saved, Target, check_size};
+use crate::media::file_name;
 use crate::media::input::content;
-use crate::media::probe::{completeness, metadata};
+use crate::media::probe::metadata::{self, Facts};
+use crate::media::probe::sniff::{self, Found, Kind};
 
 /// The number of chunks between network and disk. One, because a chunk can have several hundred kilobytes.
 const CHUNKS: usize = 1;
 const BUFFER: usize = 128 * 1024;
+
+/// The greatest number that is appended to a name that is taken.
+const NAMES: u32 = 99;
+
+/// A saved file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The path, or the URL of the object.
+    pub path: PathBuf,
+    /// The object, if the file is in the bucket.
+    pub object: Option<Object>,
+    /// The size in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of the content, in lower-case hexadecimal.
+    pub sha256: String,
+    /// The MIME type of the content.
+    pub mime: String,
+    /// The width in pixels, if the header has it.
+    pub width: Option<u32>,
+    /// The height in pixels, if the header has it.
+    pub height: Option<u32>,
+    /// The duration in milliseconds, if the header has it.
+    pub duration_ms: Option<u64>,
+    /// Its format marks the end of a file, and this one has none.
+    pub is_cut: bool,
+}
+
+/// The requirements for a result.
+#[derive(Debug, Clone, Copy)]
+pub struct Expect<'a> {
+    /// The kind of media. `None` and `Other` accept anything except an HTML page. Raw audio has no signature, so
+    /// bytes of unknown type are accepted as audio, but not as other media.
+    pub kind: Option<Kind>,
+    /// The size limit in bytes.
+    pub max_bytes: u64,
+    /// The requested extension without its dot. If the content has another known type, the file gets the extension of
+    /// that type.
+    pub extension: &'a str,
+}
+
+/// The target and the type of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) folder: PathBuf,
+    pub(crate) stem: String,
+    pub(crate) extension: String,
+    /// The type of the content, which decides how to measure the file.
+    pub(crate) sniffed: &'static str,
+    /// The type to report.
+    pub(crate) mime: &'static str,
+}
+
+impl Target {
+    /// The target of a file that was given the name `given` and has the type `found`.
+    pub(crate) fn of(folder: &Path, given: &str, found: Found, expect: &Expect<'_>) -> Self {
+        let (stem, extension) = file_name::split(given);
+        let (stem, wanted) = match expect.extension {
+            "" => (stem, extension),
+            wanted if extension.eq_ignore_ascii_case(wanted) => (stem, wanted),
+            wanted => (given, wanted),
+        };
+        let mime = mime_of(found, found.extension(wanted));
+        let (stem, extension) = file_name::apart(stem, found.extension(wanted));
+        Self { folder: folder.to_owned(), stem, extension, sniffed: found.mime, mime }
+    }
+
+    /// The requested name.
+    pub(crate) fn name(&self) -> String {
+        file_name::joined(&self.stem, &self.extension)
+    }
+
+    /// The requested name, then the same name with a number after an underscore. The program's own names contain no
+    /// underscore there, so the number cannot be confused with the index of a result.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
+        let numbered = (2..=NAMES).map(|number| format!("{}_{number}", self.stem));
+        let stems = std::iter::once(self.stem.clone()).chain(numbered);
+        stems.map(|stem| self.folder.join(file_name::joined(&stem, &self.extension)))
+    }
+
+    pub(crate) fn saved(
+        &self,
+        path: PathBuf,
+        bytes: u64,
+        sha256: String,
+        (facts, is_cut): (Facts, bool),
+    ) -> Saved {
+        let (Facts { width, height, duration_ms }, mime) = (facts, self.mime.to_owned());
+        Saved { path, object: None, bytes, sha256, mime, width, height, duration_ms, is_cut }
+    }
+}
+
+pub(crate) fn check_name(name: &str) -> Result<(), FetchProblem> {
+    if file_name::is_plain(name) {
+        return Ok(());
+    }
+    Err(FetchProblem::Wrong("the file's name is not a plain name".into()))
+}
+
+pub(crate) fn check_size(bytes: u64, expect: &Expect<'_>) -> Result<(), FetchProblem> {
+    if bytes > expect.max_bytes { Err(FetchProblem::too_large(bytes, expect.max_bytes)) } else { Ok(()) }
+}
+
+/// Checks the type. An error page is not a video, even with HTTP 200.
+pub(crate) fn judge(head: &[u8], expect: &Expect<'_>) -> Result<Found, FetchProblem> {
+    let found = sniff::sniff(head);
+    let is_page = found.mime == "text/html" && !expect.extension.starts_with("htm");
+    let fits = match expect.kind {
+        None | Some(Kind::Other) => true,
+        Some(Kind::Audio) if !found.is_recognised() => true,
+        Some(kind) => kind == found.kind,
+    };
+    if !found.is_text() && sniff::raw(expect.extension).is_some() {
+        return Ok(sniff::unknown());
+    }
+    if fits && !is_page {
+        return Ok(found);
+    }
+    if is_page && expect.kind.is_none() {
+        return Err(FetchProblem::Page);
+    }
+    let wanted = expect.kind.unwrap_or(Kind::Other).described();
+    Err(FetchProblem::Wrong(format!("the content is {} instead of {wanted}", found.described())))
+}
+
+/// Text and raw audio have no signature, so the extension decides.
+fn mime_of(found: Found, extension: &str) -> &'static str {
+    match extension {
+        _ if found.is_recognised() && found.mime != "text/plain" => found.mime,
+        "json" => "application/json",
+        "srt" => "application/x-subrip",
+        "vtt" => "text/vtt",
+        _ => sniff::raw(extension).unwrap_or(found.mime),
+    }
+}
 
 /// The error for a failed write to `folder`.
 pub(crate) fn disk(folder: &Path, error: &io::Error) -> FetchProblem {
@@ -158,7 +294,7 @@ fn place(mut part: PartialFile, target: &Target) -> Result<Saved, FetchProblem> 
     #[cfg(feature = "crash-points")]
     crate::crash::point("file.written");
     let facts = metadata::measure(part.file(), target.sniffed);
-    let facts = (facts, completeness::is_cut(part.file(), target.sniffed));
+    let facts = (facts, metadata::is_cut(part.file(), target.sniffed));
     for path in target.candidates() {
         let naming = |file| claim(file, &path).map_err(|refused| (refused.file, refused.error));
         match part.named_by(naming) {
@@ -242,46 +378,4 @@ fn hash_if(path: &Path, length: u64) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-    use crate::download::folder::temporary;
-
-    fn file(folder: &Path, content: &str) -> NamedTempFile {
-        let mut file = temporary(folder).unwrap();
-        file.write_all(content.as_bytes()).unwrap();
-        file
-    }
-
-    #[test]
-    fn a_claim_in_two_steps_overwrites_nothing_and_leaves_no_empty_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fox.jpg");
-        claim_in_two_steps(file(folder.path(), "first"), &path).unwrap();
-        let refused = claim_in_two_steps(file(folder.path(), "second"), &path).unwrap_err();
-        assert_eq!(refused.error.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(std::fs::read(&path).unwrap(), b"first");
-        let gone = folder.path().join("gone/fox.jpg");
-        let refused = claim_in_two_steps(refused.file, &gone).unwrap_err();
-        assert_eq!(refused.error.kind(), io::ErrorKind::NotFound);
-        drop(refused);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn only_one_of_many_concurrent_claims_gets_the_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fox.jpg");
-        let claims: Vec<_> = (0..8).map(|n| file(folder.path(), &n.to_string())).collect();
-        let won = std::thread::scope(|scope| {
-            let claims: Vec<_> = claims
-                .into_iter()
-                .map(|file| scope.spawn(|| claim_in_two_steps(file, &path).is_ok()))
-                .collect();
-            claims.into_iter().map(|claim| claim.join().unwrap()).filter(|won| *won).count()
-        });
-        assert_eq!(won, 1);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-}
+mod tests;

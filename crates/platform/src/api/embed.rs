@@ -3,7 +3,7 @@
 use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::purchase::Beside;
+use super::exchange::Beside;
 use super::{ApiError, Client, Endpoint, or_default};
 
 const EMBEDDINGS: Endpoint = Endpoint::post("/v1/embeddings", 120);

@@ -3,14 +3,14 @@
 
 use bytes::Bytes;
 use hyper::http;
+use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::chat::{Delta, Protocol, Reply};
 use super::file::RemoteFile;
 use super::retry::{Nature, pause};
 use super::video_extras::CloudTask;
-use super::{Accepted, ApiError};
-use super::{Client, StatusCode};
+use super::{Accepted, ApiError, Client};
 
 /// Parses a response to an ordinary request, and checks that a paid request is retried only if it was not accepted.
 pub fn answer(client: &Client, status: u16, body: &[u8]) {

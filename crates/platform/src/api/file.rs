@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{ApiError, Client, Endpoint, group, header_text, lenient, or_default, retry_after};
+use super::exchange::{header_text, retry_after};
+use super::{ApiError, Client, Endpoint, group, lenient, or_default};
 use crate::response::envelope::usable_link;
 
 const UPLOAD: Endpoint = Endpoint::free_post("/v1/files/upload");

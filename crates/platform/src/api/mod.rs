@@ -1,5 +1,5 @@
-//! The HTTP client for MiniMax: one method for each endpoint. `Client::send` is the one place that recognizes both
-//! of MiniMax's error formats.
+//! The HTTP client for MiniMax: one method for each endpoint. This file has the client itself; `exchange` sends a request and
+//! judges its response.
 //!
 //! A method returns only what a caller can act on. Wire types stay inside the method that parses them.
 
@@ -9,6 +9,7 @@ pub mod embed;
 #[cfg(any(fuzzing, feature = "entry-points"))]
 pub mod entry_points;
 mod error;
+mod exchange;
 pub mod file;
 mod gateway;
 pub mod image;
@@ -18,7 +19,6 @@ pub mod music;
 mod observed;
 mod page;
 pub mod probe;
-mod purchase;
 pub mod queued;
 mod reported_cost;
 pub mod retry;
@@ -39,29 +39,24 @@ pub mod vision;
 pub mod voice;
 
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use reqwest::Method;
+use secrecy::SecretString;
 
 pub use error::{Accepted, ApiError, Blame};
 pub use key::KeyFile;
 use key::Keys;
-use reported_cost::reported_cost;
 use retry::READ_LIMIT;
 pub use target::Target;
 
 use crate::facts::Class;
-use crate::money::Money;
 use crate::rate_limit::{RateLimiter, RateLimits, group};
-use crate::response::body::{Unread, read, read_lifting};
+use crate::response::body::{Unread, read};
 use crate::response::envelope::{Envelope, trailing_code};
-use crate::response::lifted::Lifted;
 pub use crate::response::raw::RawAnswer;
-use crate::response::tolerant::{self, lenient, or_default};
-use crate::telemetry::{self, Metrics};
+use crate::response::tolerant::{lenient, or_default};
+use crate::telemetry::Metrics;
 
 /// What the client needs to know about an endpoint.
 #[derive(Debug)]
@@ -264,188 +259,5 @@ impl Client {
             at: self.at(""),
             why: format!("The HTTP client cannot be built: {error}"),
         })
-    }
-
-    async fn post<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        body: &impl Serialize,
-    ) -> Result<T, ApiError> {
-        self.send(endpoint, endpoint.path, |request| request.json(body)).await
-    }
-
-    /// Sends a request and parses its response. Only here does a response become `Ok` or `Err`.
-    ///
-    /// V1 endpoints report most errors as HTTP 200 with a nonzero `base_resp` code. V2, speech-to-text and the
-    /// compatible chat APIs use HTTP statuses and an error envelope. Any endpoint may use either.
-    async fn send<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        path: &str,
-        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<T, ApiError> {
-        Ok(self.send_traced(endpoint, path, fill).await?.0)
-    }
-
-    async fn send_traced<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        path: &str,
-        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<(T, Option<String>), ApiError> {
-        let Success { body, trace_id, broken, .. } =
-            self.observed(endpoint.path, self.exchange(endpoint, path, fill)).await?;
-        let parsed = self.parse(endpoint.path, trace_id.clone(), &body);
-        match (parsed, broken) {
-            (Ok(answer), _) => Ok((answer, trace_id)),
-            (Err(error), Some(lost)) => Err(lost.with_answer(error.answer().cloned().map(RawAnswer::part))),
-            (Err(error), None) => Err(error),
-        }
-    }
-
-    /// Parses a response, or one event of a streamed response, and reports an error in either format.
-    fn decode<T: DeserializeOwned>(
-        &self,
-        path: &'static str,
-        status: StatusCode,
-        trace: Option<String>,
-        retry_after: Option<Duration>,
-        body: &[u8],
-    ) -> Result<T, ApiError> {
-        let trace_id = self.judge(path, status, trace, retry_after, body)?;
-        self.parse(path, trace_id, body)
-    }
-
-    fn parse<T: DeserializeOwned>(
-        &self,
-        path: &'static str,
-        trace_id: Option<String>,
-        body: &[u8],
-    ) -> Result<T, ApiError> {
-        whole(body).map_err(|error| {
-            let (why, answer) = (self.unparsed(body, &error), self.kept(body.to_vec()));
-            ApiError::Shape { at: self.at(path), why, trace_id, answer }
-        })
-    }
-
-    /// Why a body is not the JSON that was expected.
-    fn unparsed(&self, body: &[u8], error: &serde_json::Error) -> String {
-        // The parse error quotes the response, which may be long.
-        let problem: String = self.clean(&error.to_string()).chars().take(300).collect();
-        self.not_json(body, &problem)
-    }
-
-    /// Sends a request and returns the body if the response is not an error.
-    async fn exchange(
-        &self,
-        endpoint: &Endpoint,
-        path: &str,
-        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Success, ApiError> {
-        let key = self.keys.current().ok_or(ApiError::NoKey)?;
-        let request = self
-            .http()?
-            .request(endpoint.method.clone(), format!("{}{path}", self.host))
-            .timeout(endpoint.timeout)
-            .header(header::ACCEPT, "application/json")
-            .bearer_auth(key.expose_secret());
-        let lost = |error: reqwest::Error| self.lost(endpoint.path, error);
-        let response = fill(request).send().await.map_err(lost)?;
-        let (status, trace, retry_after) =
-            (response.status(), header_text(&response, "trace-id"), retry_after(&response));
-        if let Some(to) = header_text(&response, "location").filter(|_| status.is_redirection()) {
-            let (at, status, message) = (self.at(endpoint.path), status.as_u16(), self.clean(&to));
-            return Err(ApiError::Refused { at, status, code: None, message, trace_id: trace, retry_after });
-        }
-        let cost = reported_cost(response.headers());
-        let arrived = if endpoint.has_audio {
-            read_lifting(response, endpoint.longest).await
-        } else {
-            read(response, endpoint.longest).await.map(|body| (body, Lifted::default()))
-        };
-        let (body, lifted, broken) = match arrived {
-            Ok((body, lifted)) => (body, lifted, None),
-            // What arrived may be enough.
-            Err(Unread::Broken(error, body, lifted)) if status.is_success() && !body.is_empty() => {
-                (body, lifted, Some(lost(error)))
-            }
-            Err(Unread::Broken(error, ..)) => return Err(lost(error)),
-            Err(Unread::Endless(body)) => {
-                return Err(ApiError::Shape {
-                    at: self.at(endpoint.path),
-                    why: format!("the answer is larger than {} bytes", endpoint.longest),
-                    trace_id: trace,
-                    answer: self.kept(body).filter(|_| status.is_success()).map(RawAnswer::part),
-                });
-            }
-        };
-        let trace_id = self.judge(endpoint.path, status, trace, retry_after, &body)?;
-        Ok(Success { body, lifted, trace_id, cost, broken })
-    }
-
-    /// Fails if the response is an error in either format. Otherwise returns the trace id, which MiniMax's support
-    /// asks for.
-    fn judge(
-        &self,
-        path: &'static str,
-        status: StatusCode,
-        trace: Option<String>,
-        retry_after: Option<Duration>,
-        body: &[u8],
-    ) -> Result<Option<String>, ApiError> {
-        let cut = || tolerant::closed(body).and_then(|closed| whole(&closed).ok());
-        let envelope: Envelope = whole(body).ok().or_else(cut).unwrap_or_default();
-        let bare = envelope.bare();
-        let (refusal, trace_id) = envelope.read(trace);
-        let trace_id = trace_id.map(|trace| self.clean(&trace).chars().take(LONGEST_ID).collect());
-        if refusal.is_none() && status.is_success() {
-            return Ok(trace_id);
-        }
-        let (code, message) = refusal.or(bare).unwrap_or_else(|| (None, self.describe_body(body)));
-        let (status, message) = (status.as_u16(), self.clean(&message));
-        Err(ApiError::Refused { at: self.at(path), status, code, message, trace_id, retry_after })
-    }
-
-    /// Makes a text from MiniMax safe to show: one line without the key, control characters or excess length.
-    fn clean(&self, text: &str) -> String {
-        telemetry::display(&self.keys.hidden_in(text), 2000)
-    }
-}
-
-/// A response that is not an error.
-struct Success {
-    body: Vec<u8>,
-    /// The audio that marks in the body stand for.
-    lifted: Lifted,
-    trace_id: Option<String>,
-    /// The cost that a gateway reports, in US dollars.
-    cost: Option<Money>,
-    /// The connection broke before the end of the body.
-    broken: Option<ApiError>,
-}
-
-/// Parses the first JSON value of a body. Ignores a byte order mark before it and anything after it.
-fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let first = |body: &[u8]| {
-        let mut values = serde_json::Deserializer::from_slice(body).into_iter();
-        values.next().unwrap_or_else(|| serde_json::from_slice(b""))
-    };
-    match first(body) {
-        Err(error) if error.is_syntax() => first(&tolerant::readable(body)).map_err(|_| error),
-        read => read,
-    }
-}
-
-fn header_text(response: &Response, name: &str) -> Option<String> {
-    Some(response.headers().get(name)?.to_str().ok()?.to_owned())
-}
-
-/// Parses `Retry-After`, in seconds or as a date. Anything else, or a date in the past, is `None`.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let value = header_text(response, "retry-after")?;
-    match value.trim().parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(value.trim()).ok()?.duration_since(SystemTime::now()).ok(),
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::purchase::{Beside, CUT};
+use super::exchange::{Beside, CUT};
 use super::{ApiError, Client, Endpoint, or_default};
 use crate::response::clip::{self, Clip};
 use crate::response::envelope::count;

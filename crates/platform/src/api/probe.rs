@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use reqwest::header;
 use secrecy::ExposeSecret as _;
 
-use super::{ApiError, Client, USUAL, Unread, header_text, read, retry_after};
+use super::exchange::{header_text, retry_after};
+use super::{ApiError, Client, USUAL, Unread, read};
 
 /// The list of models, which is free and which every kind of key may read (platform docs > Models).
 const PATH: &str = "/v1/models";

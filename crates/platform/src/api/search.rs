@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::purchase::{Beside, CUT};
+use super::exchange::{Beside, CUT};
 use super::{ApiError, Client, Endpoint, or_default};
 
 const SEARCH: Endpoint = Endpoint::post("/v1/coding_plan/search", 60);

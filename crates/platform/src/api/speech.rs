@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::purchase::Beside;
+use super::exchange::Beside;
 use super::{ApiError, Client, Endpoint};
 use crate::response::clip::{self, Clip};
 use crate::response::envelope::{count, usable_link};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::purchase::Beside;
+use super::exchange::Beside;
 use super::speech::{AudioFormat, Effects, PronunciationDict, VoiceSetting};
 use super::task::{self, Ending, Polled, Progress, Ready, ending};
 use super::{ApiError, Client, Endpoint, group, lenient};

@@ -14,9 +14,10 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
+use super::exchange::header_text;
 use super::speech::{AudioSetting, VoiceSetting};
 use super::speech_stream::{SoundEnd, SoundPiece, SoundStream, decoded};
-use super::{ApiError, Client, header_text, or_default, read};
+use super::{ApiError, Client, or_default, read};
 
 const PATH: &str = "/ws/v1/t2a_v2_bidi";
 

@@ -14,8 +14,9 @@ use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 use tokio::time::timeout;
 
+use super::exchange::{header_text, retry_after, whole};
 use super::speech::{SpeechSubmit, T2A};
-use super::{ApiError, Client, RawAnswer, header_text, or_default, retry_after, whole};
+use super::{ApiError, Client, RawAnswer, or_default};
 use crate::response::body::Unread;
 use crate::response::clip;
 use crate::response::envelope::{count, usable_link};

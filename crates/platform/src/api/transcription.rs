@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::exchange::Beside;
 use super::file::SLOWEST_UPLOAD;
-use super::purchase::Beside;
 use super::{ApiError, Client, Endpoint};
 
 const TRANSCRIBE: Endpoint = Endpoint::post("/v1/speech_to_text", 300).with_media(16 * 1024 * 1024);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::chat::{answer_text, usage_cost};
-use super::purchase::{Beside, CUT};
+use super::exchange::{Beside, CUT};
 use super::{ApiError, Client, Endpoint, or_default};
 use crate::money::Money;
 use crate::response::envelope::count;

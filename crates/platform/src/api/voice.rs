@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::purchase::Beside;
+use super::exchange::Beside;
 use super::{ApiError, Client, Endpoint, or_default};
 use crate::response::clip::{self, Clip};
 use crate::response::envelope::count;

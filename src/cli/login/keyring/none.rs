@@ -1,11 +1,15 @@
-//! A system whose keyring this program does not know.
+//! No keyring: this build leaves it out, or knows none of this system.
 
 use secrecy::SecretString;
 
 use super::Problem;
 
 fn none<T>() -> Result<T, Problem> {
-    Err(Problem::Absent(format!("none is known on {}", std::env::consts::OS)))
+    Err(Problem::Absent(if cfg!(feature = "keyring") {
+        format!("none is known on {}", std::env::consts::OS)
+    } else {
+        "this build is without it; build with --features keyring".to_owned()
+    }))
 }
 
 pub(super) fn read(_: &[String]) -> Result<Vec<SecretString>, Problem> {

@@ -1,5 +1,5 @@
-//! Reads the dimensions and the duration of a file from its headers. Decodes nothing, and reads only a bounded amount
-//! of any file.
+//! What the headers of a file say: its dimensions and duration, and whether it ends where its format says. Decodes
+//! nothing, and reads only a bounded amount of any file.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::num::NonZeroU32;
@@ -21,6 +21,11 @@ const SEEK_COST: u64 = 64;
 const BOX_MAX: u64 = 1024;
 /// Movies with more boxes are assumed to be complete.
 const BOXES_MAX: u32 = 100_000;
+
+/// Files with more pieces than this are assumed to be complete.
+const PIECES: usize = 100_000;
+/// How many bytes at the end of a file are searched for its end.
+const TAIL: u64 = 64 * 1024;
 
 /// What the headers say. A missing or implausible value is `None`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +130,7 @@ fn measure_movie<R: Read + Seek>(file: &mut R) -> Option<Facts> {
 
 /// True if the boxes of a movie, or of an image in the same container, reach the end of the file. If `needs_index` is
 /// true, the index must be among them.
-pub(crate) fn movie_is_whole<R: Read + Seek>(file: &mut R, needs_index: bool) -> bool {
+fn movie_is_whole<R: Read + Seek>(file: &mut R, needs_index: bool) -> bool {
     let Ok(end) = file.seek(SeekFrom::End(0)) else { return true };
     let (mut reached, mut has_index, mut count) = (0, false, 0_u32);
     for found in boxes(file, 0, end) {
@@ -203,6 +208,130 @@ fn decode<T: Decode, R: Read + Seek>(file: &mut R, span: &Span) -> Option<T> {
     T::decode(&bytes).ok().map(|(decoded, _)| decoded)
 }
 
+/// False if the format (see [`crate::media::probe::sniff::sniff`]) shows that the end is missing. True if the format
+/// cannot show it: an MP3 may end anywhere. Blocking. Leaves the position of the file undefined.
+pub fn is_whole<R: Read + Seek>(mut file: R, mime: &str) -> bool {
+    let file = &mut file;
+    let looked = match mime {
+        "image/png" => png(file),
+        "image/jpeg" => jpeg(file),
+        "image/gif" => tail(file).map(|tail| trimmed(&tail).last() == Some(&b';')),
+        "image/webp" | "audio/wav" | "video/x-msvideo" => riff(file),
+        "audio/ogg" => ogg(file),
+        "application/x-tar" => tar(file),
+        "video/mp4" | "video/quicktime" | "audio/mp4" => Ok(movie_is_whole(file, true)),
+        "image/heic" | "image/heif" | "image/avif" => Ok(movie_is_whole(file, false)),
+        _ => Ok(true),
+    };
+    // A file that ends inside a header is incomplete. Other errors prove nothing.
+    looked.unwrap_or_else(|error| error.kind() != io::ErrorKind::UnexpectedEof)
+}
+
+/// Whether a file that arrived with its whole announced length is cut short all the same. Only formats that always mark
+/// their end can tell: the header of a WAV file, for example, may promise more sound than there is.
+pub fn is_cut<R: Read + Seek>(file: R, mime: &str) -> bool {
+    let marked = ["image/png", "image/jpeg", "image/gif", "image/webp", "video/mp4", "video/quicktime"];
+    marked.contains(&mime) && !is_whole(file, mime)
+}
+
+fn bytes<const N: usize>(file: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    file.read_exact(&mut bytes).map(|()| bytes)
+}
+
+fn length(file: &mut impl Seek) -> io::Result<u64> {
+    file.seek(SeekFrom::End(0))
+}
+
+/// The last [`TAIL`] bytes.
+fn tail<R: Read + Seek>(file: &mut R) -> io::Result<Vec<u8>> {
+    let start = length(file)?.saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.take(TAIL).read_to_end(&mut tail)?;
+    Ok(tail)
+}
+
+/// The bytes without the zeros that some programs append.
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.get(..end).unwrap_or_default()
+}
+
+/// A PNG is complete if its chunks lead to an IEND chunk.
+fn png<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
+    let end = length(file)?;
+    let mut at = 8_u64;
+    for _ in 0..PIECES {
+        file.seek(SeekFrom::Start(at))?;
+        let size = u32::from_be_bytes(bytes(file)?);
+        let name: [u8; 4] = bytes(file)?;
+        at = at.saturating_add(u64::from(size)).saturating_add(12);
+        if at > end {
+            return Ok(false);
+        }
+        if &name == b"IEND" {
+            return Ok(true);
+        }
+    }
+    Ok(true)
+}
+
+/// A JPEG is complete if an end marker follows the image data. The segments before are skipped, because a preview in
+/// them has an end marker too.
+fn jpeg<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
+    let mut at = 2_u64;
+    for _ in 0..PIECES {
+        file.seek(SeekFrom::Start(at))?;
+        match bytes(file)? {
+            // Any number of fill bytes may precede a marker.
+            [0xff, 0xff] => at = at.saturating_add(1),
+            [0xff, 0xda] => break,
+            [0xff, 0xd9] => return Ok(true),
+            [0xff, _] => {
+                let size = u16::from_be_bytes(bytes(file)?);
+                at = at.saturating_add(2).saturating_add(u64::from(size.max(2)));
+            }
+            // Not a marker, so the segments cannot be followed.
+            _ => return Ok(true),
+        }
+    }
+    let behind = length(file)?.saturating_sub(at);
+    let tail = tail(file)?;
+    let scan = usize::try_from(behind).unwrap_or(usize::MAX).min(tail.len());
+    let scan = tail.get(tail.len().saturating_sub(scan)..).unwrap_or_default();
+    Ok(scan.windows(2).any(|pair| pair == [0xff, 0xd9]))
+}
+
+/// A RIFF file has its length in the header.
+fn riff<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(4))?;
+    let size = u32::from_le_bytes(bytes(file)?);
+    // All ones mean that the length is unknown.
+    Ok(size == u32::MAX || length(file)? >= u64::from(size).saturating_add(8))
+}
+
+/// The last page of an Ogg file has a flag that marks it.
+fn ogg<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
+    let tail = tail(file)?;
+    let Some(start) = tail.windows(4).rposition(|four| four == b"OggS") else { return Ok(false) };
+    let page = tail.get(start..).unwrap_or_default();
+    let (Some(flags), Some(count)) = (page.get(5), page.get(26)) else { return Ok(false) };
+    let segments = page.get(27..27 + usize::from(*count)).unwrap_or_default();
+    let content: usize = segments.iter().map(|size| usize::from(*size)).sum();
+    let whole = segments.len() == usize::from(*count) && page.len() >= 27 + segments.len() + content;
+    Ok(whole && flags & 4 != 0)
+}
+
+/// A tar file ends with two blocks of zeros.
+fn tar<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
+    let end = length(file)?;
+    let Some(start) = end.checked_sub(1024) else { return Ok(false) };
+    file.seek(SeekFrom::Start(start))?;
+    let last: [u8; 1024] = bytes(file)?;
+    Ok(end.is_multiple_of(512) && last.iter().all(|byte| *byte == 0))
+}
+
 /// A reader that fails after a fixed amount of work, so a malicious file cannot make it read forever.
 struct Budget<R> {
     inner: R,
@@ -230,3 +359,6 @@ impl<R: Seek> Seek for Budget<R> {
         self.inner.seek(to)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! What a file really is: its type, size and duration, and whether it is complete.
 
-pub(crate) mod completeness;
 pub mod metadata;
 pub mod preview;
 pub mod sniff;

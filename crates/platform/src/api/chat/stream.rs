@@ -15,8 +15,9 @@ use tokio::time::timeout;
 
 use super::turn::{Ask, Delta, Protocol, Reply, text};
 use super::{anthropic, openai, responses, think};
+use crate::api::exchange::{header_text, retry_after};
 use crate::api::reported_cost::reported_cost;
-use crate::api::{ApiError, Client, Envelope, RawAnswer, header_text, retry_after};
+use crate::api::{ApiError, Client, Envelope, RawAnswer};
 use crate::facts::facts;
 use crate::money::Money;
 use crate::response::body::Unread;
@@ -160,7 +161,7 @@ impl Client {
         let body = match body {
             Ok(body) => body,
             // The connection may have broken after the last byte.
-            Err(Unread::Broken(_, body, _)) if crate::api::whole::<Value>(&body).is_ok() => body,
+            Err(Unread::Broken(_, body, _)) if crate::api::exchange::whole::<Value>(&body).is_ok() => body,
             Err(Unread::Broken(_, body, _) | Unread::Endless(body)) => {
                 return Err(lost("the answer broke off").with_answer(kept(body).map(RawAnswer::part)));
             }
@@ -222,7 +223,7 @@ impl ChatStream<'_> {
             Ok(Some(Err(error))) => return Err(self.broken(&error.to_string())),
             Err(_) => return Err(self.lost(&format!("nothing arrived for {} s", IDLE.as_secs()))),
         };
-        let Ok(event) = crate::api::whole::<Value>(data.as_bytes()) else {
+        let Ok(event) = crate::api::exchange::whole::<Value>(data.as_bytes()) else {
             if self.at_end.load(Ordering::Relaxed) {
                 return Err(self.broken("the stream ended in the middle of an event"));
             }
@@ -299,7 +300,7 @@ impl ChatStream<'_> {
     /// The error for a stream that cannot be parsed, which may be an error response in plain JSON.
     fn broken(&self, why: &str) -> ApiError {
         let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let refusal = crate::api::whole::<Value>(&head).ok().and_then(|event| self.refusal(&event));
+        let refusal = crate::api::exchange::whole::<Value>(&head).ok().and_then(|event| self.refusal(&event));
         refusal.unwrap_or_else(|| self.lost(why).with_answer(self.client.kept(head).map(RawAnswer::part)))
     }
 
