@@ -42,11 +42,11 @@ snapshots:
 
 # The demo: three results in a folder, without a key.
 demo:
-    cargo run --release -- demo
+    cargo demo
 
 # The simulator of MiniMax alone, for a client or a test of your own.
 sandbox port="9000":
-    cargo run --release -- sandbox --port {{port}}
+    cargo run -- sandbox --port {{port}}
 
 # The packages' build: slower to compile, smaller and faster.
 dist:

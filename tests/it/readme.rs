@@ -100,8 +100,20 @@ fn the_front_page_is_short_and_its_two_commands_come_first() {
     assert!(text.lines().count() <= 200, "{} lines", text.lines().count());
     let line = |command| text.lines().position(|line| line == command).unwrap();
     let first_table = text.lines().position(|line| line.starts_with("|---")).unwrap();
-    assert!(line("cargo run --release -- demo") < line("cargo test"));
+    assert!(line("cargo demo") < line("cargo test"));
     assert!(line("cargo test") < first_table);
+}
+
+#[test]
+fn the_command_of_the_demo_names_a_profile_and_features_that_exist() {
+    let table = |page| read(page).parse::<toml_edit::DocumentMut>().unwrap();
+    let alias = table(".cargo/config.toml")["alias"]["demo"].clone();
+    let words: Vec<_> = alias.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect();
+    let after = |option: &str| words[words.iter().position(|word| word == option).unwrap() + 1].clone();
+    let manifest = table("Cargo.toml");
+    assert!(manifest["profile"].get(after("--profile")).is_some());
+    assert!(manifest["features"].get(after("--features")).is_some());
+    assert_eq!((words.first().unwrap().as_str(), words.last().unwrap().as_str()), ("run", "demo"));
 }
 
 /// The generated rows are rows of toolsets, so a new toolset needs a row on each front page.
