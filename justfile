@@ -22,8 +22,12 @@ lint:
 spell:
     typos
 
-# Writes the generated tables in docs, and the list of tools that clients see.
-tables:
+# Writes the lines that name files: modules, toolboxes and routes.
+modules:
+    UPDATE=1 cargo test --test it -- the_lines_that_name_files_match_the_folders
+
+# Writes those lines, the generated tables in docs, and the list of tools that clients see.
+tables: modules
     UPDATE=1 cargo test --test it -- the_list_is_what_the_code_makes the_tables_of_the_pages_match the_page_equals_the_tables
 
 # The picture of the demo on the front page. `pip install rich==15.0.0` brings what it needs.

@@ -3,6 +3,7 @@
 //! A tool is its arguments, the checks that turn them into a request, and a [`ToolSpec`](crate::mcp::ToolSpec) with the
 //! facts that the machinery needs. Each folder holds a family of tools.
 
+// Modules: `just modules` writes these lines.
 pub(crate) mod account;
 pub(crate) mod chat;
 mod each_key;
@@ -16,6 +17,7 @@ pub(crate) mod text;
 pub(crate) mod video;
 pub(crate) mod view_media;
 pub(crate) mod voice;
+// End of the modules.
 
 use crate::config::Config;
 use crate::mcp::catalogue::Toolbox;
@@ -38,9 +40,10 @@ error.kind says what helps: argument (correct it), settings (key, balance), wait
 /// The tools as a client sees them. `UPDATE=1 cargo test --test it the_list_is_what_the_code_makes` writes it.
 const LIST: &str = include_str!(concat!(env!("OUT_DIR"), "/list.json"));
 
-/// Everything that a server can offer. Each file with tools has a line here.
+/// Everything that a server can offer.
 pub fn catalogue() -> Catalogue<Server> {
     let toolboxes: Vec<Toolbox<Server>> = vec![
+        // Toolboxes: `just modules` writes these lines.
         (Server::account_tools, account::TOOLS),
         (Server::chat_tools, chat::TOOLS),
         (Server::file_tools, files::manage::TOOLS),
@@ -63,6 +66,7 @@ pub fn catalogue() -> Catalogue<Server> {
         (Server::view_tools, view_media::TOOLS),
         (Server::voice_tools, voice::create::TOOLS),
         (Server::voice_list_tools, voice::list::TOOLS),
+        // End of the toolboxes.
     ];
     let tables = vec![voice::list::TABLE, text::list_models::TABLE];
     Catalogue::new(INSTRUCTIONS, toolboxes, LIST, prompts::PROMPTS, prompts::COMPLETIONS, tables)

@@ -3,6 +3,7 @@
 mod circles;
 mod floats;
 mod impls;
+mod module_lines;
 mod walk;
 
 use std::fs;
@@ -381,19 +382,6 @@ fn no_amount_of_money_is_a_binary_fraction() {
         ["src", "crates"].iter().flat_map(|folder| rust_files(&root().join(folder))).collect();
     assert!(files.len() > 200, "{} files", files.len());
     assert_eq!(money_in_floats(&files), Vec::<String>::new());
-}
-
-#[test]
-fn no_test_file_is_forgotten() {
-    let tests = root().join("tests/it");
-    let main = fs::read_to_string(tests.join("main.rs")).unwrap();
-    for entry in fs::read_dir(&tests).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if path.extension().is_some_and(|extension| extension == "rs") && name != "main" {
-            assert!(main.contains(&format!("mod {name};")), "tests/it/{name}.rs is not in main.rs");
-        }
-    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use minimax_mcp::mcp::Billing;
 use minimax_mcp::money::{Currency, Decimal, Money};
 use minimax_mcp::sandbox::{Act, Options, Rule, Sandbox};
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::crash_orders::orders;
 use crate::harness::{Program, World, eventually, quick, text};
 use crate::voice::recording;
+use crate::wishes::plain_call;
 
 /// The price of an image, in millionths.
 const IMAGE: i64 = 3500;
@@ -250,6 +252,7 @@ async fn the_reserve_of_a_cut_or_cancelled_answer_stays() {
 }
 
 /// Every tool that costs money, with valid arguments: those that make no job, and the orders of the crash tests.
+/// A tool that is in neither list has the arguments of a wish.
 pub(crate) fn paid_calls(world: &World) -> Vec<(&'static str, Value)> {
     std::fs::create_dir_all(world.out()).unwrap();
     let mut calls = vec![
@@ -262,6 +265,11 @@ pub(crate) fn paid_calls(world: &World) -> Vec<(&'static str, Value)> {
     for order in orders(&world.out()) {
         if !calls.iter().any(|(tool, _)| *tool == order.tool) {
             calls.push((order.tool, order.arguments));
+        }
+    }
+    for spec in minimax_mcp::tools::catalogue().specs().filter(|spec| spec.billing == Billing::Immediate) {
+        if !calls.iter().any(|(tool, _)| *tool == spec.name) {
+            calls.extend(plain_call(spec.name).map(|arguments| (spec.name, arguments)));
         }
     }
     calls

@@ -132,6 +132,22 @@ fn example(pattern: &Value, before: &Value) -> Value {
     before.pointer(&format!("/{}", word(path).replace('.', "/"))).unwrap().clone()
 }
 
+/// The arguments of a right call, with what they take from the result before.
+fn arguments(call: &Value, before: &Value) -> BTreeMap<String, Value> {
+    let patterns = call["arguments"].as_object().unwrap().iter();
+    patterns.map(|(name, pattern)| (name.clone(), example(pattern, before))).collect()
+}
+
+/// The arguments with which a wish calls a tool, if they need neither a file nor an earlier call. Other tests use them for
+/// tools that are in no list of their own.
+pub(crate) fn plain_call(tool: &str) -> Option<Value> {
+    let file = file();
+    let first = |wish: &&Value| wish.get("before").or(wish.get("elsewhere")).is_none();
+    let calls = list(&file, "wishes").iter().filter(first).flat_map(|wish| list(wish, "right"));
+    let of_tool = calls.filter(|call| call["ask"] != true && call["tool"] == tool);
+    of_tool.map(|call| json!(arguments(call, &Value::Null))).find(|call| !call.to_string().contains("~/"))
+}
+
 /// A world with the user's files, in the state in which the wish is made.
 struct Scene {
     world: World,
@@ -199,9 +215,7 @@ impl Scene {
 
     /// Makes a right call, as a rehearsal where there is one, and returns its result.
     async fn accepts(&self, wish: &Value, call: &Value, before: &Value, rehearse: bool) -> Value {
-        let patterns = call["arguments"].as_object().unwrap().iter();
-        let mut arguments: BTreeMap<_, _> =
-            patterns.map(|(name, pattern)| (name.clone(), example(pattern, before))).collect();
+        let mut arguments = arguments(call, before);
         let in_folder = arguments.contains_key("output_directory");
         if in_folder && crate::s3::leaves_out("a folder for results") {
             arguments.remove("output_directory");

@@ -25,28 +25,32 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
 }
 
 fn api() -> Routes {
-    Routes::new()
-        .merge(endpoints::image::routes())
-        .merge(endpoints::speech::t2a::routes())
-        .merge(endpoints::music::routes())
-        .merge(endpoints::speech::t2a_websocket::routes())
-        .merge(endpoints::speech::t2a_async::routes())
-        .merge(endpoints::chat::openai::routes())
-        .merge(endpoints::chat::responses::routes())
-        .merge(endpoints::chat::anthropic::routes())
-        .merge(endpoints::video::v1::routes())
-        .merge(endpoints::video::template::routes())
-        .merge(endpoints::video::v2::routes())
-        .merge(endpoints::video::context_ir::routes())
-        .merge(endpoints::video::regeneration::routes())
-        .merge(endpoints::files::routes())
-        .merge(endpoints::voice::routes())
-        .merge(endpoints::transcription::routes())
-        .merge(endpoints::models::routes())
-        .merge(endpoints::search::routes())
-        .merge(endpoints::vision::routes())
-        .merge(endpoints::account::routes())
-        .merge(endpoints::embeddings::routes())
+    let all = [
+        // Routes: `just modules` writes these lines.
+        endpoints::account::routes(),
+        endpoints::chat::anthropic::routes(),
+        endpoints::chat::openai::routes(),
+        endpoints::chat::responses::routes(),
+        endpoints::embeddings::routes(),
+        endpoints::files::routes(),
+        endpoints::image::routes(),
+        endpoints::models::routes(),
+        endpoints::music::routes(),
+        endpoints::search::routes(),
+        endpoints::speech::t2a::routes(),
+        endpoints::speech::t2a_async::routes(),
+        endpoints::speech::t2a_websocket::routes(),
+        endpoints::transcription::routes(),
+        endpoints::video::context_ir::routes(),
+        endpoints::video::regeneration::routes(),
+        endpoints::video::template::routes(),
+        endpoints::video::v1::routes(),
+        endpoints::video::v2::routes(),
+        endpoints::vision::routes(),
+        endpoints::voice::routes(),
+        // End of the routes.
+    ];
+    all.into_iter().fold(Routes::new(), Routes::merge)
 }
 
 /// Names the endpoint that is most similar to the requested one.

@@ -1,6 +1,8 @@
 //! `check_account`.
 
+// Modules: `just modules` writes these lines.
 pub(crate) mod spending;
+// End of the modules.
 
 use futures_util::future::join_all;
 use rmcp::ErrorData;

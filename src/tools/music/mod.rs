@@ -1,6 +1,8 @@
 //! `music_generation`.
 
+// Modules: `just modules` writes these lines.
 pub(crate) mod lyrics;
+// End of the modules.
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::service::RequestContext;

@@ -1,9 +1,11 @@
 //! `text_to_audio`.
 
+// Modules: `just modules` writes these lines.
 pub(crate) mod input;
 pub(crate) mod long;
 pub(crate) mod playback;
 pub(crate) mod transcription;
+// End of the modules.
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::service::RequestContext;

@@ -1,5 +1,6 @@
 //! `generate_video` and `query_video_generation`.
 
+// Modules: `just modules` writes these lines.
 pub(crate) mod enhance;
 pub(crate) mod input;
 pub(crate) mod list_tasks;
@@ -7,6 +8,7 @@ pub(crate) mod original;
 pub(crate) mod template;
 pub(crate) mod v1;
 pub(crate) mod v2;
+// End of the modules.
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::service::RequestContext;

@@ -1,5 +1,7 @@
 //! Making, listing and deleting voices.
 
+// Modules: `just modules` writes these lines.
 pub(crate) mod create;
 pub(crate) mod list;
 mod words;
+// End of the modules.

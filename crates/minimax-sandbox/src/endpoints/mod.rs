@@ -1,5 +1,6 @@
 //! The endpoints of the API, one file each. Every file lists its own routes.
 
+// Modules: `just modules` writes these lines.
 pub(crate) mod account;
 pub(crate) mod cdn;
 pub(crate) mod chat;
@@ -16,3 +17,4 @@ pub(crate) mod transcription;
 pub(crate) mod video;
 pub(crate) mod vision;
 pub(crate) mod voice;
+// End of the modules.

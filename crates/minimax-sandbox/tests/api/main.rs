@@ -10,6 +10,7 @@
     reason = "clippy's own exceptions do not cover helpers of tests"
 )]
 
+// Modules: `just modules` writes these lines.
 mod chat;
 mod fault;
 mod file;
@@ -26,6 +27,7 @@ mod video;
 mod video_extras;
 mod video_v2;
 mod voice;
+// End of the modules.
 
 use std::path::Path;
 use std::time::Duration;

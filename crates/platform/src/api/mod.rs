@@ -3,6 +3,7 @@
 //!
 //! A method returns only what a caller can act on. Wire types stay inside the method that parses them.
 
+// Modules: `just modules` writes these lines.
 pub mod account;
 pub mod chat;
 pub mod embed;
@@ -37,6 +38,7 @@ pub mod video_extras;
 pub mod video_v2;
 pub mod vision;
 pub mod voice;
+// End of the modules.
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! What can be bought: one file for each kind of purchase.
 
+// Modules: `just modules` writes these lines.
 pub mod image;
 pub mod listener;
 pub mod music;
@@ -9,6 +10,7 @@ pub(super) mod task;
 pub mod transcription;
 pub mod video;
 pub mod voice;
+// End of the modules.
 
 use std::fmt::Debug;
 

@@ -12,6 +12,7 @@
 //! * `#filter` ends with the content filter, `#sensitive` is rejected.
 //! * `#tags` puts the thinking into the content regardless of the request, `#system` repeats the system prompt.
 
+// Modules: `just modules` writes these lines.
 pub(crate) mod anthropic;
 mod json;
 mod media;
@@ -20,3 +21,4 @@ mod question;
 mod reply;
 pub(crate) mod responses;
 mod sse;
+// End of the modules.
