@@ -188,11 +188,8 @@ fn no_file_is_forgotten() {
             ["mod.rs", "lib.rs", "main.rs"].iter().map(|file| folder.join(file)).collect();
         declaring.push(folder.with_extension("rs"));
         let text: String = declaring.iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
-        let by_path = |line: &str| {
-            let ends =
-                line.trim().strip_suffix("\"]").and_then(|line| line.strip_suffix(&format!("{name}.rs")));
-            ends.is_some_and(|line| line.starts_with("#[path = ") && line.ends_with(['"', '/']))
-        };
+        let file = [format!("\"{name}.rs\""), format!("/{name}.rs\"")];
+        let by_path = |line: &str| line.contains("path = ") && file.iter().any(|file| line.contains(file));
         files += 1;
         if !text.lines().any(|line| declared(line) == Some(name) || by_path(line)) {
             forgotten.push(path);
