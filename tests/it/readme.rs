@@ -106,7 +106,8 @@ fn the_front_page_is_short_and_its_two_commands_come_first() {
 fn the_command_of_the_demo_names_a_profile_and_features_that_exist() {
     let table = |page| read(page).parse::<toml_edit::DocumentMut>().unwrap();
     let alias = table(".cargo/config.toml")["alias"]["demo"].clone();
-    let words: Vec<_> = alias.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect();
+    let words: Vec<_> =
+        alias.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect();
     let after = |option: &str| words[words.iter().position(|word| word == option).unwrap() + 1].clone();
     let manifest = table("Cargo.toml");
     assert!(manifest["profile"].get(after("--profile")).is_some());
