@@ -2,4 +2,4 @@
 
 pub(crate) mod create;
 pub(crate) mod list;
-mod words;
+mod search_words;
