@@ -195,7 +195,7 @@ async fn medium(
         let problem = format!("is a video; give it to MiniMax-M3.1-Flash or MiniMax-M3 with api {able}");
         return Err(ToolError::argument(field, problem));
     }
-    let sent_up = matches!(server.inputs.sources.reference(field, text).await?, Reference::Uploaded(_));
+    let sent_up = matches!(server.inputs.resolver.reference(field, text).await?, Reference::Uploaded(_));
     let takes = if purpose != Purpose::Count || sent_up { VIDEO } else { VIDEO_INLINE };
     Ok(Medium::Video(server.inputs.resolve(field, text, &takes, purpose == Purpose::Rehearse).await?))
 }

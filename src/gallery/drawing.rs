@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use super::shown::{Shown, shown};
 use super::visitor::Visitor;
 use crate::jobs::{JobFile, OnDisk};
-use crate::media::{self, Source};
+use crate::media::{self, Resendable};
 use crate::stills::thumbnails::{Drawn, Format};
 use crate::stills::{NoStill, frame, wave};
 
@@ -69,7 +69,7 @@ fn drawn<E>(made: Result<Result<Option<Vec<u8>>, NoStill>, E>) -> Drawn {
 }
 
 /// A part of a file.
-pub(super) async fn part(source: &Source, range: Range<u64>) -> Option<Bytes> {
+pub(super) async fn part(source: &Resendable, range: Range<u64>) -> Option<Bytes> {
     let pieces = std::pin::pin!(source.part(range.start, range.end));
     let part = pieces.try_fold(Vec::new(), async |mut all, piece| {
         all.extend_from_slice(&piece);

@@ -10,7 +10,7 @@ use crate::clock::latest;
 use crate::download::{Recorded, VerifiedFiles};
 use crate::jobs::{Jobs, OnDisk};
 use crate::mcp::caller::Caller;
-use crate::media::Source;
+use crate::media::Resendable;
 
 /// How long a link is valid, in milliseconds. `get_job` gives a new one.
 const LIFE: i64 = 24 * 3_600_000;
@@ -32,7 +32,7 @@ pub struct Linked {
     /// The file as its record describes it.
     pub record: OnDisk,
     /// The content, as an open file.
-    pub content: Source,
+    pub content: Resendable,
     /// The name under which its owner's limits are counted.
     pub limited_as: String,
 }
@@ -126,14 +126,18 @@ impl DownloadLinks {
 }
 
 /// The content of a recorded file, if it has not changed since it was written.
-pub(crate) async fn intact(jobs: &Jobs, kept: &VerifiedFiles, saved: &OnDisk) -> Result<Source, LinkProblem> {
+pub(crate) async fn intact(
+    jobs: &Jobs,
+    kept: &VerifiedFiles,
+    saved: &OnDisk,
+) -> Result<Resendable, LinkProblem> {
     let OnDisk { path, object, bytes, sha256, .. } = saved;
     let Some(object) = object else {
         return kept.open(Recorded { path, bytes: *bytes, sha256 }).await.ok_or(LinkProblem::Gone);
     };
     let bucket = jobs.bucket().ok_or(LinkProblem::Bucket)?;
     match StoredFile::open(bucket, object, *bytes).await {
-        Ok(file) => Ok(Source::stored(file)),
+        Ok(file) => Ok(Resendable::stored(file)),
         Err(BucketProblem::Absent | BucketProblem::Replaced) => Err(LinkProblem::Gone),
         Err(problem) => {
             tracing::warn!(%problem, "a result cannot be read");

@@ -11,7 +11,7 @@ use crate::media::units::size;
 use crate::result::job_view::{ASK_USER, ErrorView, JobView, sentence};
 use crate::telemetry;
 
-/// The kind of error when a setting forbids a call.
+/// The error kind of a call that a setting forbids.
 pub(crate) const OPERATOR: &str = "settings";
 
 /// Why no key pays for a call.
@@ -154,15 +154,14 @@ pub enum ToolError {
     },
 }
 
-/// The key in a result's `_meta` that holds the kind of its error, for programs. The schemas of most results have no
-/// field for it.
+/// The key in a result's `_meta` that holds its error word, for programs. The schemas of most results have no field for it.
 pub(crate) const ERROR_WORD: &str = "minimax-mcp/error";
 
-/// The key in a result's `_meta` that holds who can fix its error, as `error.kind` in the structured content does.
+/// The key in a result's `_meta` that holds its error kind, as `error.kind` in the structured content does.
 /// Clients of early revisions get no structured content.
 const ERROR_KIND: &str = "minimax-mcp/kind";
 
-/// Adds the kind of its error to a result's `_meta`.
+/// Adds the error kind to a result's `_meta`.
 pub(crate) fn classify(result: &mut CallToolResult) {
     let content = result.structured_content.as_ref().filter(|_| result.is_error == Some(true));
     let Some(kind) = content.and_then(|content| content.pointer("/error/kind")).cloned() else { return };
@@ -196,7 +195,7 @@ impl ToolError {
         Self::Argument { field: field.into(), problem: problem.into() }
     }
 
-    /// Who can fix it.
+    /// The error kind: who can fix it.
     fn kind(&self) -> &'static str {
         match self {
             // Waiting and retrying could pay twice.
@@ -262,7 +261,7 @@ impl ToolError {
         [Some(self.advice()), details].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
-    /// The kind of error in one word, for metrics and programs.
+    /// The error word: what failed, for metrics and programs.
     fn word(&self) -> &'static str {
         match self {
             Self::Argument { .. } | Self::Arguments { .. } => "argument",

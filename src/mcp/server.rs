@@ -31,7 +31,7 @@ use crate::mcp::presenter::Presenter;
 use crate::mcp::subscriptions::{Subscriber, Subscriptions};
 use crate::mcp::telemetry;
 use crate::mcp::uploads::Uploads;
-use crate::media::{Roots, Source};
+use crate::media::{Resendable, Roots};
 use crate::rate_limit::RateLimits;
 
 /// The MCP server, as one caller sees it. A handle: cloning is cheap.
@@ -417,7 +417,7 @@ impl Server {
     }
 
     /// The content of a recorded file, if it has not changed since it was written.
-    pub(crate) async fn intact(&self, saved: &OnDisk) -> Result<Source, LinkProblem> {
+    pub(crate) async fn intact(&self, saved: &OnDisk) -> Result<Resendable, LinkProblem> {
         download_links::intact(&self.jobs, &self.shared.kept, saved).await
     }
 

@@ -11,11 +11,11 @@ use crate::download;
 use crate::download::FetchProblem;
 use crate::mcp::caller::Caller;
 use crate::media::input::uploads::{self, Incoming, Rules};
-use crate::media::{HandedIn, Inbox, Limits};
+use crate::media::{HandedIn, Limits, UploadFolder};
 use crate::result::job_view::time;
 
-pub use crate::media::InboxProblem as UploadProblem;
 pub use crate::media::InputProblem as Unfit;
+pub use crate::media::UploadProblem;
 
 /// Every type that some tool takes.
 const TAKEN: &[&str] = &[
@@ -98,10 +98,10 @@ impl Uploads {
     pub async fn receive(&self, caller: &Caller, announced: Option<u64>) -> Result<Incoming, UploadProblem> {
         let UploadSettings { largest, total, count, life } = self.settings;
         let rules = Rules { limits: Limits::new(TAKEN, largest), total, count, life };
-        let inbox = self.inbox(&caller.principal);
+        let folder = self.upload_folder(&caller.principal);
         if let Some(bucket) = &self.bucket {
             // Other servers may have received files of this caller.
-            let there = bucket.list(&key_of(&inbox)).await.map_err(unsaved)?;
+            let there = bucket.list(&key_of(&folder)).await.map_err(unsaved)?;
             let bytes = there.iter().fold(0, |sum: u64, file| sum.saturating_add(file.bytes));
             let left = total.saturating_sub(bytes);
             if there.len() >= count || left == 0 || announced.is_some_and(|announced| announced > left) {
@@ -113,7 +113,7 @@ impl Uploads {
                 });
             }
         }
-        inbox.receive(announced, rules).await
+        folder.receive(announced, rules).await
     }
 
     /// Keeps a file that has arrived completely, under a name similar to `name`.
@@ -125,16 +125,16 @@ impl Uploads {
     ) -> Result<Handed, UploadProblem> {
         let file = incoming.finish(name).await?;
         let Some(bucket) = &self.bucket else { return Ok(file.into()) };
-        let inbox = self.inbox(&caller.principal);
-        let key = format!("{}/{}/{}", key_of(&inbox), file.id, file.name);
-        let copied = match inbox.find(&file.id, &file.name) {
+        let folder = self.upload_folder(&caller.principal);
+        let key = format!("{}/{}/{}", key_of(&folder), file.id, file.name);
+        let copied = match folder.find(&file.id, &file.name) {
             Some(path) => download::copy_to_key(bucket, &key, file.mime, &path).await,
             None => Err(FetchProblem::Disk("it was removed".to_owned())),
         };
         match copied {
             Ok(()) => Ok(file.into()),
             Err(problem) => {
-                inbox.remove(&file.id, &file.name).await;
+                folder.remove(&file.id, &file.name).await;
                 Err(UploadProblem::Failed(std::io::Error::other(problem)))
             }
         }
@@ -142,9 +142,9 @@ impl Uploads {
 
     /// Removes a file of this caller; false if there is none.
     pub async fn remove(&self, caller: &Caller, id: &str, name: &str) -> bool {
-        let inbox = self.inbox(&caller.principal);
-        let was_here = inbox.remove(id, name).await;
-        let Some(key) = object_of(&inbox, id, name) else { return was_here };
+        let folder = self.upload_folder(&caller.principal);
+        let was_here = folder.remove(id, name).await;
+        let Some(key) = object_of(&folder, id, name) else { return was_here };
         let Some(bucket) = &self.bucket else { return was_here };
         bucket.head(&key).await.is_ok() && bucket.delete(&key).await.is_ok() || was_here
     }
@@ -170,7 +170,7 @@ impl Uploads {
 
     /// The folder of a principal's files.
     pub(crate) fn folder_of(&self, principal: &str) -> PathBuf {
-        self.inbox(principal).folder().to_path_buf()
+        self.upload_folder(principal).path().to_path_buf()
     }
 
     /// A file that a principal has uploaded, by its percent-encoded name. A file that another server received is copied
@@ -182,23 +182,25 @@ impl Uploads {
         name: &str,
     ) -> Result<Option<PathBuf>, FetchProblem> {
         let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        let inbox = self.inbox(principal);
-        if let Some(path) = inbox.find(id, &name) {
+        let folder = self.upload_folder(principal);
+        if let Some(path) = folder.find(id, &name) {
             return Ok(Some(path));
         }
-        let (Some(bucket), Some(key)) = (&self.bucket, object_of(&inbox, id, &name)) else { return Ok(None) };
+        let (Some(bucket), Some(key)) = (&self.bucket, object_of(&folder, id, &name)) else {
+            return Ok(None);
+        };
         let (object, bytes) = match bucket.head(&key).await {
             Ok(found) => found,
             Err(BucketProblem::Absent) => return Ok(None),
             Err(problem) => return Err(problem.into()),
         };
         let file = StoredFile::open(bucket, &object, bytes).await?;
-        download::fetched(&inbox.folder().join(id), &name, file, None).await?;
-        Ok(inbox.find(id, &name))
+        download::fetched(&folder.path().join(id), &name, file, None).await?;
+        Ok(folder.find(id, &name))
     }
 
-    fn inbox(&self, principal: &str) -> Inbox {
-        Inbox::of(&self.folder, principal)
+    fn upload_folder(&self, principal: &str) -> UploadFolder {
+        UploadFolder::of(&self.folder, principal)
     }
 }
 
@@ -206,15 +208,15 @@ impl Uploads {
 const UPLOADS: &str = "uploads";
 
 /// The key of the folder of an owner's uploads.
-fn key_of(inbox: &Inbox) -> String {
-    let owner = inbox.folder().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+fn key_of(folder: &UploadFolder) -> String {
+    let owner = folder.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
     format!("{UPLOADS}/{owner}")
 }
 
 /// The key of an upload that has not expired.
-fn object_of(inbox: &Inbox, id: &str, name: &str) -> Option<String> {
+fn object_of(folder: &UploadFolder, id: &str, name: &str) -> Option<String> {
     let is_here = uploads::is_live(id, name);
-    is_here.then(|| format!("{}/{id}/{name}", key_of(inbox)))
+    is_here.then(|| format!("{}/{id}/{name}", key_of(folder)))
 }
 
 fn unsaved(problem: BucketProblem) -> UploadProblem {
@@ -224,11 +226,11 @@ fn unsaved(problem: BucketProblem) -> UploadProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::offer;
+    use crate::facts::services;
 
     #[test]
     fn every_file_for_minimax_can_be_uploaded_by_a_caller() {
-        let rules = offer().purposes().iter().flat_map(|row| &row.rules);
+        let rules = services().purposes().iter().flat_map(|row| &row.rules);
         for mime in rules.flat_map(|rule| rule.mimes) {
             assert!(TAKEN.contains(mime), "{mime}");
         }

@@ -1,4 +1,4 @@
-//! Shared by all speech tools: voice, manner and price.
+//! What a speech model accepts (voice, speed, volume, pitch, emotion, language), and what a text costs.
 
 use crate::api::speech::{Emotion, VoiceSetting};
 use crate::config::{Defaults, Region};

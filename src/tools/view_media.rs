@@ -16,7 +16,7 @@ use crate::arguments::lengths::is_data_uri;
 use crate::config::Toolset;
 use crate::jobs::{Filter, JobFile};
 use crate::mcp::ToolSpec;
-use crate::mcp::inputs::source::{Source, in_time, link_extension};
+use crate::mcp::inputs::resolver::{ResolvedInput, in_time, link_extension};
 use crate::mcp::inputs::work_permits::{self, Place};
 use crate::mcp::{Server, ToolError};
 use crate::media::{self, Blob, Kind, Limits, Preview, Reference};
@@ -83,7 +83,7 @@ impl Server {
 
 async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolError> {
     let place = server.inputs.work.picture_place()?;
-    let source = server.inputs.sources.find("uri", uri).await?;
+    let source = server.inputs.resolver.find("uri", uri).await?;
     let named = named(server, uri, &source).await;
     let view = seen(server, uri, source, max_side, place).await?;
     Ok(match view {
@@ -93,13 +93,15 @@ async fn look(server: &Server, uri: &str, max_side: u32) -> Result<View, ToolErr
 }
 
 /// The path and the address of the viewed file. Some hosts drop the image, and then only this text remains.
-async fn named(server: &Server, uri: &str, source: &Source) -> String {
+async fn named(server: &Server, uri: &str, source: &ResolvedInput) -> String {
     let given = Some(uri.trim()).filter(|uri| uri.starts_with("minimax://")).map(str::to_owned);
     let (path, address) = match source {
         // A path on this machine means nothing to a remote caller, and a copy of an object is removed soon.
-        Source::Path(path) if server.caller().remote || server.inputs.sources.is_copy(path) => (None, given),
-        Source::Path(path) if given.is_none() => (Some(path), address_of(server, path).await),
-        Source::Path(path) => (Some(path), given),
+        ResolvedInput::Path(path) if server.caller().remote || server.inputs.resolver.is_copy(path) => {
+            (None, given)
+        }
+        ResolvedInput::Path(path) if given.is_none() => (Some(path), address_of(server, path).await),
+        ResolvedInput::Path(path) => (Some(path), given),
         _ => (None, given),
     };
     let path = path.map(|path| format!("\nFile: {}", path.display()));
@@ -120,31 +122,35 @@ async fn address_of(server: &Server, path: &Path) -> Option<String> {
 async fn seen(
     server: &Server,
     uri: &str,
-    source: Source,
+    source: ResolvedInput,
     max_side: u32,
     place: Place,
 ) -> Result<View, ToolError> {
     let source = match source {
-        Source::Link(_) => {
+        ResolvedInput::Link(_) => {
             let problem = "is a link; download_file saves it, then give the path";
             return Err(ToolError::argument("uri", problem));
         }
-        Source::Uploaded(_) => {
+        ResolvedInput::Uploaded(_) => {
             let problem = "is at MiniMax; download_file saves it, then give the path";
             return Err(ToolError::argument("uri", problem));
         }
         source => source,
     };
     let video = match &source {
-        Source::Data(blob) => blob.kind == Kind::Video,
-        Source::Path(path) => server.inputs.sources.opened("uri", path.clone(), &VIDEOS).await.is_ok(),
-        Source::Link(link) | Source::Made(link) => matches!(link_extension(link), "mp4" | "mov" | "webm"),
-        Source::Uploaded(_) => false,
+        ResolvedInput::Data(blob) => blob.kind == Kind::Video,
+        ResolvedInput::Path(path) => {
+            server.inputs.resolver.opened("uri", path.clone(), &VIDEOS).await.is_ok()
+        }
+        ResolvedInput::Link(link) | ResolvedInput::Made(link) => {
+            matches!(link_extension(link), "mp4" | "mov" | "webm")
+        }
+        ResolvedInput::Uploaded(_) => false,
     };
     if video {
         return frame_of_video(server, uri, max_side, place).await;
     }
-    let blob = server.inputs.sources.content("uri", source, &IMAGES).await?;
+    let blob = server.inputs.resolver.content("uri", source, &IMAGES).await?;
     shown(place, blob, max_side, String::new()).await
 }
 
@@ -152,7 +158,7 @@ async fn seen(
 async fn frame_of_video(server: &Server, uri: &str, max_side: u32, place: Place) -> Result<View, ToolError> {
     if let Some(link) = first_frame(server, uri).await? {
         let fetching = server.inputs.work.link_permit().await?;
-        let secured = server.inputs.sources.secured(&link);
+        let secured = server.inputs.resolver.secured(&link);
         let fetched = in_time(server.jobs().input_fetcher().fetch(&secured, &IMAGES)).await;
         drop(fetching);
         if let Ok(blob) = fetched {

@@ -3,6 +3,7 @@
 mod circles;
 mod floats;
 mod impls;
+mod map;
 mod module_lines;
 mod walk;
 

@@ -229,6 +229,9 @@ fn the_files_of_a_fleet_start_three_servers_that_migrate_first_and_share_a_bucke
     ] {
         assert!(compose.contains(part), "{part}");
     }
+    let image = format!("/minimax-mcp:{}\n", env!("CARGO_PKG_VERSION"));
+    let images = [" image: ", &image].map(|part| kubernetes.matches(part).count());
+    assert_eq!(images, [2, 2], "the images of deploy/kubernetes.yaml have the version of the program");
     let probe = |name: &str| {
         let (_, rest) = kubernetes.split_once(name).unwrap();
         rest.split("path: ").nth(1).unwrap().lines().next().unwrap().to_owned()

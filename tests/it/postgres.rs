@@ -1,7 +1,7 @@
 //! A real PostgreSQL for tests: its own cluster in a temporary folder, with a database for each folder of a test. On a machine
 //! without PostgreSQL the tests about it say so and check nothing.
 //!
-//! `MINIMAX_TEST_STORE=postgres cargo test --test it jobs money` runs other tests on it too: every server of the harness then
+//! `MINIMAX_TEST_STORE=postgres cargo test --test it -- jobs money` runs other tests on it too: every server of the harness then
 //! has its job records there.
 
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! A real S3 server for tests: it checks signatures, keeps objects as files, and fails as a test asks.
 //!
-//! `MINIMAX_TEST_FILES=s3 cargo test --test it jobs video` runs other tests with it too: every server of the harness then has its
+//! `MINIMAX_TEST_FILES=s3 cargo test --test it -- jobs video` runs other tests with it too: every server of the harness then has its
 //! results and uploads in a bucket of its own.
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 pub(super) mod clients;
 pub(super) mod entry;
-mod plan;
+mod planned_edit;
 pub(super) mod undo;
 
 use std::io::{self, BufRead, IsTerminal as _, Write};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use self::clients::{CLIENTS, Client, Folders, Scope, System};
 use self::entry::{Entry, Launch, NAME};
-use self::plan::Plan;
+use self::planned_edit::PlannedEdit;
 use self::undo::Edits;
 use super::login::Stored;
 use super::outcome::Outcome;
@@ -81,7 +81,7 @@ pub(super) fn run(options: &Options, around: &Surroundings<'_>) -> Outcome {
         return Ok(());
     }
     let mut edits = Edits::read(&around.config.data_dir);
-    let mut plans = Vec::new();
+    let mut planned_edits = Vec::new();
     let mut failed = 0;
     for client in targets {
         if client.format == Format::Printed {
@@ -99,15 +99,15 @@ pub(super) fn run(options: &Options, around: &Surroundings<'_>) -> Outcome {
             failed += 1;
             continue;
         };
-        let plan = if options.remove {
-            Plan::removal(client, &path, &edits, &entry)
+        let planned = if options.remove {
+            PlannedEdit::removal(client, &path, &edits, &entry)
         } else {
-            Plan::addition(client, &path, &edits, &entry)
+            PlannedEdit::addition(client, &path, &edits, &entry)
         };
-        match plan {
-            Ok(plan) => {
-                writeln!(out, "{}", plan.shown())?;
-                plans.push(plan);
+        match planned {
+            Ok(planned) => {
+                writeln!(out, "{}", planned.shown())?;
+                planned_edits.push(planned);
             }
             Err(problem) => {
                 writeln!(io::stderr(), "{}: {problem}", client.title)?;
@@ -115,22 +115,22 @@ pub(super) fn run(options: &Options, around: &Surroundings<'_>) -> Outcome {
             }
         }
     }
-    plans.retain(Plan::changes);
-    if !plans.is_empty() && !options.dry_run {
-        if !confirmed(options, plans.len(), &mut out)? {
+    planned_edits.retain(PlannedEdit::changes);
+    if !planned_edits.is_empty() && !options.dry_run {
+        if !confirmed(options, planned_edits.len(), &mut out)? {
             return Err(say::nothing_written().into());
         }
         let private = !entry.keys.is_empty();
         let mut written = 0;
-        for plan in &plans {
-            match plan.carry_out(&mut edits, &around.config.data_dir, private) {
+        for planned in &planned_edits {
+            match planned.carry_out(&mut edits, &around.config.data_dir, private) {
                 Ok(said) => {
                     writeln!(out, "{said}")?;
                     written += 1;
                 }
                 Err(error) => {
                     let why = say::cannot_be_written(in_words(&error));
-                    writeln!(io::stderr(), "{}: {} {why}", plan.client.title, plan.path().display())?;
+                    writeln!(io::stderr(), "{}: {} {why}", planned.client.title, planned.path().display())?;
                     failed += 1;
                 }
             }
@@ -211,7 +211,7 @@ fn printed(entry: &Entry, client: &Client) -> String {
         Format::Json | Format::Printed => {
             let mut whole = json!({ client.servers: { NAME: entry.value(client) } });
             if let (true, Some(fields)) = (entry.asks(client), whole.as_object_mut()) {
-                fields.insert("inputs".to_owned(), json!([plan::input()]));
+                fields.insert("inputs".to_owned(), json!([planned_edit::input()]));
             }
             format!("{whole:#}\n")
         }

@@ -8,7 +8,7 @@ use rmcp::service::RequestContext;
 use crate::api::retry::Nature;
 use crate::api::{Accepted, ApiError};
 use crate::config::{Budgets, Config, KeyKind};
-use crate::facts::offer;
+use crate::facts::services;
 use crate::jobs::{Cost, Denied, Jobs, Limit, NotBought, Purchase, RemovedJob, Reservation, Spent, name_key};
 use crate::mcp::caller::Caller;
 use crate::mcp::caller_key::Payer;
@@ -74,7 +74,7 @@ impl Budget {
     /// For a plan's key it is the list price. If the server has two keys, the basis says which one pays.
     pub(crate) fn counted(&self, tool: &str, mut cost: Cost) -> Cost {
         if cost.ceiling().is_none() {
-            cost.most = offer().each(tool).in_currency(cost.currency);
+            cost.most = services().each(tool).in_currency(cost.currency);
         }
         if let Some(words) = self.payer.words() {
             cost.basis = Some(name_key(cost.basis.take(), words));
@@ -99,16 +99,16 @@ impl Budget {
             return Ok(None);
         }
         let cost = self.counted(bill.tool, bill.cost.clone());
-        let (principal, allowance) = (&self.caller.principal, self.caller.budget_day);
-        let affordable = self.jobs.afford(principal, allowance, cost.ceiling(), cost.currency).await;
+        let (principal, budget_day) = (&self.caller.principal, self.caller.budget_day);
+        let affordable = self.jobs.afford(principal, budget_day, cost.ceiling(), cost.currency).await;
         affordable.map_err(|error| self.refused(bill.tool, bill.cost.basis.as_deref(), error))?;
         self.consent.obtain(&Bill { cost: &cost, ..*bill }, call).await
     }
 
     /// What one more call may cost; `None` without a limit. The price above which a person is asked is not a limit.
     pub(crate) async fn room(&self) -> Result<Option<Room>, ToolError> {
-        let (principal, allowance) = (&self.caller.principal, self.caller.budget_day);
-        let left = self.jobs.left(principal, allowance, self.config.currency()).await?;
+        let (principal, budget_day) = (&self.caller.principal, self.caller.budget_day);
+        let left = self.jobs.left(principal, budget_day, self.config.currency()).await?;
         Ok(left.map(|(limit, left)| Room { left, setting: self.limit_name(limit) }))
     }
 
@@ -122,7 +122,7 @@ impl Budget {
         let purchase = Purchase {
             tool: bill.tool,
             principal: self.caller.principal.clone(),
-            allowance: self.caller.budget_day,
+            budget_day: self.caller.budget_day,
             model: bill.model.to_owned(),
             currency: bill.cost.currency,
             estimate: self.counted(bill.tool, bill.cost.clone()).ceiling(),

@@ -158,7 +158,7 @@ impl Checkout {
         let job = NewJob {
             tool,
             principal: self.caller.principal.clone(),
-            allowance: self.caller.budget_day,
+            budget_day: self.caller.budget_day,
             order,
             model,
             prompt,

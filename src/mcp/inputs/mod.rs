@@ -1,7 +1,7 @@
 //! Media inputs: turns what a model gives into what an endpoint takes.
 
 pub(crate) mod ownership;
-pub(crate) mod source;
+pub(crate) mod resolver;
 pub(crate) mod work_permits;
 
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::media::units::size;
 use crate::media::{self, Blob, Content, Limits, Opened, Reference};
 use crate::telemetry::quoted;
 use ownership::Ownership;
-use source::{Source, Sources, in_time};
+use resolver::{InputResolver, ResolvedInput, in_time};
 use work_permits::CallerWork;
 
 /// What an endpoint takes as an input.
@@ -58,7 +58,7 @@ const SEEN: Limits = Limits::new(
 pub(crate) struct Inputs {
     config: Arc<Config>,
     jobs: Jobs,
-    pub(crate) sources: Sources,
+    pub(crate) resolver: InputResolver,
     pub(crate) ownership: Ownership,
     pub(crate) work: CallerWork,
 }
@@ -73,10 +73,17 @@ impl Inputs {
         uploads: Uploads,
         work: CallerWork,
     ) -> Self {
-        let sources =
-            Sources::new(Arc::clone(&config), caller, payer, jobs.clone(), folders, uploads, work.clone());
-        let ownership = sources.ownership.clone();
-        Self { config, jobs, sources, ownership, work }
+        let resolver = InputResolver::new(
+            Arc::clone(&config),
+            caller,
+            payer,
+            jobs.clone(),
+            folders,
+            uploads,
+            work.clone(),
+        );
+        let ownership = resolver.ownership.clone();
+        Self { config, jobs, resolver, ownership, work }
     }
 
     /// A link, a data URL or `mm_file://ID` for the argument `field`.
@@ -92,14 +99,14 @@ impl Inputs {
         dry: bool,
     ) -> Result<String, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        match self.sources.reference(field, text).await? {
+        match self.resolver.reference(field, text).await? {
             Reference::Url(link) => {
                 let guard =
                     download::Guard { loopback_http: self.config.sandbox, ..download::Guard::default() };
                 // MiniMax may refuse plain http. An address inside this network must never leave it.
                 let checked =
                     guard.check(&link.replacen("http://", "https://", 1)).or_else(|_| guard.check(&link));
-                checked.map_err(|refused| self.sources.unreachable(field, &refused))?;
+                checked.map_err(|refused| self.resolver.unreachable(field, &refused))?;
                 Ok(link)
             }
             Reference::Uploaded(id) if takes.uploads.is_some() => {
@@ -114,7 +121,7 @@ impl Inputs {
                 self.encoded(field, blob).await
             }
             Reference::Path(path) => self.read(field, path, takes, dry).await,
-            Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
+            Reference::Made { job, name } => match self.resolver.made(field, &job, &name).await? {
                 Ok(path) => self.read(field, path, takes, dry).await,
                 Err(link) => Ok(link),
             },
@@ -132,13 +139,13 @@ impl Inputs {
 
     /// The duration of an input in seconds, if it is known without fetching anything.
     pub(crate) async fn length_of(&self, text: &str, limits: &Limits) -> Option<f64> {
-        let path = match self.sources.reference("", text).await.ok()? {
+        let path = match self.resolver.reference("", text).await.ok()? {
             Reference::Data(blob) => return blob.duration_ms.map(seconds),
             Reference::Path(path) => path,
-            Reference::Made { job, name } => self.sources.made("", &job, &name).await.ok()?.ok()?,
+            Reference::Made { job, name } => self.resolver.made("", &job, &name).await.ok()?.ok()?,
             Reference::Url(_) | Reference::Uploaded(_) => return None,
         };
-        self.sources.opened("", path, limits).await.ok()?.duration_ms.map(seconds)
+        self.resolver.opened("", path, limits).await.ok()?.duration_ms.map(seconds)
     }
 
     /// Whether a media input is an image or a video: by its content if it can be read here, or else by its name.
@@ -148,31 +155,31 @@ impl Inputs {
             let film = [".mp4", ".m4v", ".mov", ".avi", ".mkv"].iter().any(|ending| path.ends_with(ending));
             if film { media::Kind::Video } else { media::Kind::Image }
         };
-        let path = match self.sources.reference(field, text).await? {
+        let path = match self.resolver.reference(field, text).await? {
             Reference::Url(link) => return Ok(named(&link)),
             // Only videos are uploaded for vision models.
             Reference::Uploaded(_) => return Ok(media::Kind::Video),
             Reference::Data(blob) => return Ok(blob.kind),
             Reference::Path(path) => path,
-            Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
+            Reference::Made { job, name } => match self.resolver.made(field, &job, &name).await? {
                 Ok(path) => path,
                 Err(link) => return Ok(named(&link)),
             },
         };
-        let opened = self.sources.opened(field, path, &SEEN).await?;
+        let opened = self.resolver.opened(field, path, &SEEN).await?;
         Ok(if opened.mime.starts_with("video/") { media::Kind::Video } else { media::Kind::Image })
     }
 
     async fn read(&self, field: &str, path: PathBuf, takes: &Takes, dry: bool) -> Result<String, ToolError> {
         if let Some(purpose) = takes.uploads {
-            let opened = self.sources.opened(field, path.clone(), &takes.limits).await?;
+            let opened = self.resolver.opened(field, path.clone(), &takes.limits).await?;
             if opened.bytes > UPLOAD_ABOVE {
                 let file_id =
                     if dry { "0".to_owned() } else { self.upload_opened(purpose, opened).await?.file_id };
                 return Ok(format!("mm_file://{file_id}"));
             }
         }
-        let blob = self.sources.loaded(field, &path, &takes.limits).await?;
+        let blob = self.resolver.loaded(field, &path, &takes.limits).await?;
         self.encoded(field, blob).await
     }
 }
@@ -245,7 +252,7 @@ impl Inputs {
     /// Checks the argument `field` and sends nothing to MiniMax. A link is fetched.
     pub(crate) async fn check(&self, field: &str, text: &str, limits: &Limits) -> Result<Checked, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        Ok(Checked::Here(match self.sources.reference(field, text).await? {
+        Ok(Checked::Here(match self.resolver.reference(field, text).await? {
             Reference::Uploaded(id) => {
                 self.ownership.check_file(field, id).await?;
                 return Ok(Checked::There(id));
@@ -255,9 +262,9 @@ impl Inputs {
                 media::check(&blob, limits).await.map_err(|problem| wrong(problem.to_string()))?;
                 Opened::of(blob)
             }
-            Reference::Path(path) => self.sources.opened(field, path, limits).await?,
-            Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
-                Ok(path) => self.sources.opened(field, path, limits).await?,
+            Reference::Path(path) => self.resolver.opened(field, path, limits).await?,
+            Reference::Made { job, name } => match self.resolver.made(field, &job, &name).await? {
+                Ok(path) => self.resolver.opened(field, path, limits).await?,
                 Err(link) => self.fetched(self.jobs.result_fetcher(), field, &link, limits).await?,
             },
         }))
@@ -281,9 +288,9 @@ impl Inputs {
 
     /// Reads all of the argument `field`, or returns the id of a file that MiniMax already has.
     pub(crate) async fn load(&self, field: &str, text: &str, limits: &Limits) -> Result<Given, ToolError> {
-        Ok(match self.sources.find(field, text).await? {
-            Source::Uploaded(file_id) => Given::Uploaded(file_id),
-            source => Given::Bytes(self.sources.content(field, source, limits).await?),
+        Ok(match self.resolver.find(field, text).await? {
+            ResolvedInput::Uploaded(file_id) => Given::Uploaded(file_id),
+            source => Given::Bytes(self.resolver.content(field, source, limits).await?),
         })
     }
 
@@ -295,11 +302,11 @@ impl Inputs {
         limits: &Limits,
     ) -> Result<Opened, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
-        match self.sources.reference(field, text).await? {
-            Reference::Path(path) => self.sources.opened(field, path, limits).await,
+        match self.resolver.reference(field, text).await? {
+            Reference::Path(path) => self.resolver.opened(field, path, limits).await,
             Reference::Url(link) => self.fetched(self.jobs.input_fetcher(), field, &link, limits).await,
-            Reference::Made { job, name } => match self.sources.made(field, &job, &name).await? {
-                Ok(path) => self.sources.opened(field, path, limits).await,
+            Reference::Made { job, name } => match self.resolver.made(field, &job, &name).await? {
+                Ok(path) => self.resolver.opened(field, path, limits).await,
                 Err(link) => self.fetched(self.jobs.result_fetcher(), field, &link, limits).await,
             },
             Reference::Data(_) | Reference::Uploaded(_) => {
@@ -322,7 +329,7 @@ impl Inputs {
             }
             // Sends only the bytes that were checked, in case the file grows.
             file @ Content::Disk(_) => {
-                api.upload(&upload, media::Source::of(file, bytes).await.chunks()).await?
+                api.upload(&upload, media::Resendable::of(file, bytes).await.chunks()).await?
             }
         };
         #[cfg(feature = "crash-points")]
@@ -345,7 +352,7 @@ impl Inputs {
     ) -> Result<Opened, ToolError> {
         let _fetching = self.work.link_permit().await?;
         let blob = in_time(fetcher.fetch(link, limits)).await;
-        blob.map(Opened::of).map_err(|problem| self.sources.unfetched(field, problem))
+        blob.map(Opened::of).map_err(|problem| self.resolver.unfetched(field, problem))
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::ApiError;
 use crate::api::file::RemoteFile;
 use crate::config::Toolset;
-use crate::facts::offer;
+use crate::facts::services;
 use crate::jobs::{Jobs, PaysWith, RemoteKind};
 use crate::mcp::ToolSpec;
 use crate::mcp::cursor;
@@ -213,7 +213,7 @@ async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<KeyedFile>
         return Ok((rows, warnings));
     }
     // The API lists each purpose separately.
-    let purposes = offer().purposes().iter().map(|row| row.purpose.as_str());
+    let purposes = services().purposes().iter().map(|row| row.purpose.as_str());
     let asked = purposes.map(|purpose| async move { (purpose, list(server, purpose).await) });
     let (mut files, mut unlisted, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for (purpose, answer) in join_all(asked).await {
@@ -226,7 +226,7 @@ async fn files(server: &Server, purpose: Option<&str>) -> Result<(Vec<KeyedFile>
             Err(error) => return Err(error.into()),
         }
     }
-    let all = unlisted.len() == offer().purposes().len();
+    let all = unlisted.len() == services().purposes().len();
     warnings.extend(unlisted.iter().map(|(purpose, _)| format!("MiniMax does not list files for {purpose}")));
     // A key that fails, fails for every purpose.
     let mut seen = HashSet::new();
@@ -272,16 +272,16 @@ pub(crate) fn file_id(text: &str) -> Result<u64, ToolError> {
 
 /// Checks a purpose against the table, to which the user's facts file can add.
 fn check_purpose(purpose: &str) -> Result<(), ToolError> {
-    if offer().purpose(purpose).is_some() {
+    if services().purpose(purpose).is_some() {
         return Ok(());
     }
-    let legal: Vec<_> = offer().purposes().iter().map(|row| row.purpose.as_str()).collect();
+    let legal: Vec<_> = services().purposes().iter().map(|row| row.purpose.as_str()).collect();
     Err(ToolError::argument("purpose", format!("is {purpose}; must be one of {}", legal.join(", "))))
 }
 
 fn check_deletable(purpose: &str) -> Result<(), ToolError> {
-    let Some(row) = offer().purpose(purpose).filter(|row| !row.deletable) else { return Ok(()) };
-    let legal = offer().purposes().iter().filter(|row| row.deletable).map(|row| row.purpose.as_str());
+    let Some(row) = services().purpose(purpose).filter(|row| !row.deletable) else { return Ok(()) };
+    let legal = services().purposes().iter().filter(|row| row.deletable).map(|row| row.purpose.as_str());
     let days =
         row.kept_days.map(|days| format!("; MiniMax deletes it by itself after {}", count(days, "day")));
     let problem = format!(
@@ -296,7 +296,7 @@ impl FileInfo {
     pub(crate) fn of(file: RemoteFile) -> Self {
         Self {
             uri: format!("mm_file://{}", file.file_id),
-            kept_days: offer().purpose(&file.purpose).and_then(|row| row.kept_days),
+            kept_days: services().purpose(&file.purpose).and_then(|row| row.kept_days),
             created_at: time(file.created_at.saturating_mul(1000)).filter(|_| file.created_at > 0),
             bytes: Some(file.bytes).filter(|bytes| *bytes > 0),
             file_id: file.file_id,

@@ -17,9 +17,9 @@ use crate::api::retry::Nature;
 use crate::config::Toolset;
 use crate::download;
 use crate::download::{Expect, FetchProblem, Fetcher, Saved};
-use crate::facts::{Rule, Upload, offer};
+use crate::facts::{Rule, Upload, services};
 use crate::mcp::ToolSpec;
-use crate::mcp::inputs::source::{Local, Source, link_extension};
+use crate::mcp::inputs::resolver::{Local, ResolvedInput, link_extension};
 use crate::mcp::{Server, ToolError};
 use crate::media::units::{size, size_and_limit};
 use crate::media::{self, Content, InputProblem, Limits, Opened};
@@ -122,7 +122,7 @@ impl Server {
             (None, Some(url)) => {
                 self.checkout.configured()?;
                 let folder = self.checkout.output.for_file(directory).await?;
-                let link = self.inputs.sources.secured(url.trim());
+                let link = self.inputs.resolver.secured(url.trim());
                 // The query holds a signature that differs in each link to the same file.
                 let key = link.split(['?', '#']).next().unwrap_or_default();
                 let saved =
@@ -139,12 +139,12 @@ impl Server {
 /// disk.
 async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Option<Local>), ToolError> {
     let mut misfit = Misfit::default();
-    let local = match server.inputs.sources.find("file", file).await? {
-        Source::Uploaded(id) => {
+    let local = match server.inputs.resolver.find("file", file).await? {
+        ResolvedInput::Uploaded(id) => {
             let problem = format!("is at MiniMax already, as file_id {id}");
             return Err(ToolError::argument("file", problem));
         }
-        Source::Data(blob) => {
+        ResolvedInput::Data(blob) => {
             let _reading = server.inputs.work.input_permit().await?;
             for rule in &row.rules {
                 match media::check(&blob, &limits(rule)).await {
@@ -154,9 +154,9 @@ async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Op
             }
             return Err(misfit.error(row));
         }
-        Source::Path(path) => server.inputs.sources.at(path),
-        Source::Link(link) => from_link(server, server.jobs().input_fetcher(), &link, row).await?,
-        Source::Made(link) => from_link(server, server.jobs().result_fetcher(), &link, row).await?,
+        ResolvedInput::Path(path) => server.inputs.resolver.at(path),
+        ResolvedInput::Link(link) => from_link(server, server.jobs().input_fetcher(), &link, row).await?,
+        ResolvedInput::Made(link) => from_link(server, server.jobs().result_fetcher(), &link, row).await?,
     };
     let _reading = server.inputs.work.input_permit().await?;
     for rule in &row.rules {
@@ -170,7 +170,7 @@ async fn suited(server: &Server, file: &str, row: &Upload) -> Result<(Opened, Op
 
 async fn from_link(server: &Server, fetcher: &Fetcher, link: &str, row: &Upload) -> Result<Local, ToolError> {
     let most = row.rules.iter().map(|rule| rule.max_bytes).max().unwrap_or_default();
-    server.inputs.sources.local(fetcher, "file", link, most).await
+    server.inputs.resolver.local(fetcher, "file", link, most).await
 }
 
 /// Downloads a file by its id: from its link, or through the API if it has none.
@@ -192,7 +192,7 @@ async fn fetch_remote(server: &Server, id: u64, folder: &Path) -> Result<Downloa
         .chunks
         .map(|chunk| chunk.map_err(|reason| FetchProblem::Transient { reason, retry_after: None }));
     let saved = download::save_stream(chunks, folder, &name, &expect).await;
-    let saved = saved.map_err(|problem| server.inputs.sources.unfetched("file_id", problem))?;
+    let saved = saved.map_err(|problem| server.inputs.resolver.unfetched("file_id", problem))?;
     if content.length.is_some_and(|length| length != saved.bytes) {
         return Err(ToolError::Transfer(format!("only {} of it arrived", size(saved.bytes))));
     }
@@ -236,16 +236,16 @@ async fn fetch_link(
                 );
                 return Err(ToolError::argument(field, problem));
             }
-            Err(problem) => return Err(server.inputs.sources.unfetched(field, problem)),
+            Err(problem) => return Err(server.inputs.resolver.unfetched(field, problem)),
         }
     }
 }
 
 fn purpose(word: &str) -> Result<&'static Upload, ToolError> {
-    let row = offer().purpose(word).filter(|row| !row.rules.is_empty());
+    let row = services().purpose(word).filter(|row| !row.rules.is_empty());
     row.ok_or_else(|| {
         let legal =
-            offer().purposes().iter().filter(|row| !row.rules.is_empty()).map(|row| row.purpose.as_str());
+            services().purposes().iter().filter(|row| !row.rules.is_empty()).map(|row| row.purpose.as_str());
         let problem = format!("is {word}; files are uploaded for {}", legal.collect::<Vec<_>>().join(", "));
         ToolError::argument("purpose", problem)
     })

@@ -12,7 +12,7 @@ use crate::facts::{facts, voices};
 use crate::jobs::{Cost, Transcription};
 use crate::mcp::inputs::Checked;
 use crate::mcp::{Draft, JobOptions, Server, Shown, ToolError, ToolSpec};
-use crate::media::{Limits, Opened, Source};
+use crate::media::{Limits, Opened, Resendable};
 use crate::money::{Currency, Decimal};
 use crate::result::job_view::JobView;
 
@@ -78,7 +78,7 @@ impl Server {
             mime,
             bytes,
         };
-        let recording = Source::of(content, bytes).await;
+        let recording = Resendable::of(content, bytes).await;
         let warnings = match (input.timestamps, timestamp_level) {
             (Some(_), None) => {
                 vec!["timestamps were not sent: format verbose_json, srt or vtt has times".to_owned()]

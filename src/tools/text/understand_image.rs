@@ -16,12 +16,12 @@ use crate::api::vision::{LONGEST_LOOK, Picture, Seen};
 use crate::arguments::lengths;
 use crate::chat::pricing;
 use crate::config::Toolset;
-use crate::facts::{PlanRefusal, facts, offer, plan};
+use crate::facts::{PlanRefusal, facts, plan, services};
 use crate::jobs::Cost;
 use crate::mcp::ToolSpec;
 use crate::mcp::caller_key::Payer;
 use crate::mcp::checkout::budget::ended;
-use crate::mcp::inputs::source::Source;
+use crate::mcp::inputs::resolver::ResolvedInput;
 use crate::mcp::{Bill, Server, ToolError, progress};
 use crate::media::Limits;
 use crate::money::Money;
@@ -94,10 +94,10 @@ impl Server {
         if is_blank(&input.prompt) {
             return Err(ToolError::argument("prompt", "is empty"));
         }
-        let (picture, bytes) = match self.inputs.sources.find("image_url", &input.image_url).await? {
-            Source::Uploaded(id) => (Picture::Uploaded(id.to_string()), 0),
+        let (picture, bytes) = match self.inputs.resolver.find("image_url", &input.image_url).await? {
+            ResolvedInput::Uploaded(id) => (Picture::Uploaded(id.to_string()), 0),
             source => {
-                let blob = self.inputs.sources.content("image_url", source, &IMAGES).await?;
+                let blob = self.inputs.resolver.content("image_url", source, &IMAGES).await?;
                 let bytes = blob.bytes.len() as u64;
                 (Picture::Data(self.inputs.encoded("image_url", blob).await?), bytes)
             }
@@ -136,7 +136,7 @@ impl Server {
 /// Whether a refusal means that the key has no plan. Nothing was billed then, and a chat model may still accept the key.
 fn has_no_plan(error: &ApiError) -> bool {
     match error {
-        ApiError::Refused { code: Some(code), .. } => offer().no_plan.contains(code),
+        ApiError::Refused { code: Some(code), .. } => services().no_plan.contains(code),
         ApiError::Refused { status, .. } => matches!(status, 401 | 403 | 404),
         _ => false,
     }
@@ -206,7 +206,7 @@ async fn by_chat(
 fn vision_model(server: &Server) -> &str {
     let own = server.config().defaults.text_model.as_deref();
     let own = own.filter(|model| server.api().is_gateway() && facts().text(model).is_none_or(|row| row.sees));
-    own.unwrap_or(&offer().vision.model)
+    own.unwrap_or(&services().vision.model)
 }
 
 /// The actual cost: what a gateway reports, or the price of the tokens.

@@ -132,19 +132,19 @@ impl Server {
         }
         let currency = self.config().currency();
         let video = input.into_video();
-        let plan = video.plan(None, currency, ModelNames::of(self))?;
+        let choice = video.choose(None, currency, ModelNames::of(self))?;
         let able = &facts().context_ir().models;
-        if plan.row.is_some_and(|row| !able.contains(&row.model)) {
-            let problem = format!("is {}, which enriches no prompts; {} does", plan.model, able.join(", "));
+        if choice.row.is_some_and(|row| !able.contains(&row.model)) {
+            let problem = format!("is {}, which enriches no prompts; {} does", choice.model, able.join(", "));
             return Err(ToolError::argument("model", problem));
         }
         let cost = enrich_cost(currency);
         if self.checkout.budget.is_limited() && !video.is_dry() {
-            v2::submit(self, &video.rehearsed(), &plan).await?;
+            v2::submit(self, &video.rehearsed(), &choice).await?;
             let bill = Bill {
                 tool: "enhance_video_prompt",
                 question: ENHANCE,
-                model: &plan.model,
+                model: &choice.model,
                 prompt: video.prompt.as_deref().unwrap_or_default(),
                 details: "",
                 cost: &cost,
@@ -152,7 +152,7 @@ impl Server {
             self.checkout.budget.admit(&bill, &call).await?;
         }
         let VideoV2Submit { model, content, duration, ratio, callback_url, .. } =
-            v2::submit(self, &video, &plan).await?;
+            v2::submit(self, &video, &choice).await?;
         let draft = Draft {
             prompt: video.prompt.clone().unwrap_or_default(),
             question: ENHANCE,
@@ -160,7 +160,7 @@ impl Server {
             cost,
             order: Box::new(Enrich { model: model.clone(), content, duration, ratio, callback_url }),
             model,
-            warnings: plan.warnings,
+            warnings: choice.warnings,
         };
         self.checkout.buy("enhance_video_prompt", draft, video.job, &call).await
     }
@@ -200,7 +200,7 @@ impl Server {
         };
         let video = input.into_video(model);
         let seconds = self.inputs.length_of(&base, &BASE.limits).await;
-        let plan = video.plan(None, currency, ModelNames::of(self))?;
+        let choice = video.choose(None, currency, ModelNames::of(self))?;
         let mut cost = regenerate_cost(seconds.filter(|_| !video.has_videos()), video.images(), currency);
         // The length that a file claims is not the length that MiniMax counts, and reference videos are billed too.
         let videos = video.reference_videos.as_ref().map_or(0, Vec::len);
@@ -218,7 +218,7 @@ impl Server {
             let bill = Bill {
                 tool: "regenerate_video",
                 question: REGENERATE,
-                model: &plan.model,
+                model: &choice.model,
                 prompt: video.prompt.as_deref().unwrap_or_default(),
                 details: &details,
                 cost: &cost,
@@ -228,13 +228,13 @@ impl Server {
         let content = again(self, &video, &base).await?;
         let source = Source::Content(content);
         let draft = Draft {
-            order: Box::new(Regenerate { model: plan.model.clone(), source, resolution: "2K" }),
+            order: Box::new(Regenerate { model: choice.model.clone(), source, resolution: "2K" }),
             prompt: video.prompt.clone().unwrap_or_default(),
             question: REGENERATE,
             details,
-            model: plan.model,
+            model: choice.model,
             cost,
-            warnings: plan.warnings,
+            warnings: choice.warnings,
         };
         self.checkout.buy("regenerate_video", draft, video.job, &call).await
     }
@@ -242,8 +242,8 @@ impl Server {
 
 /// The original inputs, followed by the video.
 async fn again(server: &Server, video: &VideoInput, base: &str) -> Result<Vec<Content>, ToolError> {
-    let plan = video.plan(None, server.config().currency(), ModelNames::of(server))?;
-    v2::check(video, &plan, ENRICHED_LIMIT)?;
+    let choice = video.choose(None, server.config().currency(), ModelNames::of(server))?;
+    v2::check(video, &choice, ENRICHED_LIMIT)?;
     let mut content = v2::content(server, video).await?;
     let url = server.inputs.resolve("video", base, &BASE, video.is_dry()).await?;
     content.push(Content::VideoUrl { video_url: MediaUrl { url }, role: Role::BaseVideo });

@@ -1,4 +1,4 @@
-//! The arguments of `generate_video`, and the plan that follows from them. The inputs decide the mode, and the model
+//! The arguments of `generate_video`, and the choice that follows from them. The inputs decide the mode, and the model
 //! decides the API.
 
 use schemars::JsonSchema;
@@ -65,9 +65,9 @@ pub(crate) struct VideoInput {
     pub(crate) job: JobOptions,
 }
 
-/// What the arguments mean.
+/// The model, mode, API, resolution and length that the arguments choose.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct VideoChoice {
     pub(crate) model: String,
     pub(crate) row: Option<&'static VideoModel>,
     pub(crate) mode: Mode,
@@ -79,12 +79,12 @@ pub(crate) struct Plan {
 
 impl VideoInput {
     /// Chooses model, mode, resolution and duration, and checks them against each other.
-    pub(crate) fn plan(
+    pub(crate) fn choose(
         &self,
         default_model: Option<&str>,
         currency: Currency,
         names: ModelNames,
-    ) -> Result<Plan, ToolError> {
+    ) -> Result<VideoChoice, ToolError> {
         let mode = self.mode()?;
         let mut warnings = Vec::new();
         let model = self.choose_model(mode, default_model, (names, currency), &mut warnings)?;
@@ -93,7 +93,7 @@ impl VideoInput {
         let Some(row) = row else {
             warnings.push(unknown_model(&model));
             let (resolution, duration) = (self.resolution.clone(), self.duration);
-            return Ok(Plan { model, row: None, mode, protocol, resolution, duration, warnings });
+            return Ok(VideoChoice { model, row: None, mode, protocol, resolution, duration, warnings });
         };
         let Some(sizes) = row.modes.get(&mode) else {
             let able: Vec<_> = facts().video_models(mode).collect();
@@ -105,7 +105,7 @@ impl VideoInput {
         }
         let (resolution, duration) = self.size(row, sizes, currency)?;
         let (resolution, duration) = (Some(resolution), Some(duration));
-        Ok(Plan { model, row: Some(row), mode, protocol, resolution, duration, warnings })
+        Ok(VideoChoice { model, row: Some(row), mode, protocol, resolution, duration, warnings })
     }
 
     fn mode(&self) -> Result<Mode, ToolError> {
@@ -289,7 +289,7 @@ fn listed(durations: &[u32]) -> String {
     }
 }
 
-impl Plan {
+impl VideoChoice {
     /// Length and size, for the question to a person.
     pub(super) fn details(&self) -> String {
         let length = self.duration.map(|seconds| format!("{seconds} s"));

@@ -65,26 +65,26 @@ impl Server {
             self.checkout.ready()?;
         }
         let currency = self.config().currency();
-        let plan =
-            input.plan(self.config().defaults.video_model.as_deref(), currency, ModelNames::of(self))?;
-        let (cost, details) = (plan.cost(&input, currency), plan.details());
-        let prompt = input.prompt.clone().unwrap_or_else(|| plan.mode.words().to_owned());
-        if plan.protocol == Protocol::V2 && self.checkout.budget.is_limited() && !input.is_dry() {
+        let choice =
+            input.choose(self.config().defaults.video_model.as_deref(), currency, ModelNames::of(self))?;
+        let (cost, details) = (choice.cost(&input, currency), choice.details());
+        let prompt = input.prompt.clone().unwrap_or_else(|| choice.mode.words().to_owned());
+        if choice.protocol == Protocol::V2 && self.checkout.budget.is_limited() && !input.is_dry() {
             // Media may have to be uploaded, so the price is checked first.
-            v2::request(self, &input.rehearsed(), &plan).await?;
+            v2::request(self, &input.rehearsed(), &choice).await?;
             let bill = Bill {
                 tool: "generate_video",
                 question: QUESTION,
-                model: &plan.model,
+                model: &choice.model,
                 prompt: &prompt,
                 details: &details,
                 cost: &cost,
             };
             self.checkout.budget.admit(&bill, &call).await?;
         }
-        let order = match plan.protocol {
-            Protocol::V1 => v1::request(self, &input, &plan).await?,
-            Protocol::V2 => v2::request(self, &input, &plan).await?,
+        let order = match choice.protocol {
+            Protocol::V1 => v1::request(self, &input, &choice).await?,
+            Protocol::V2 => v2::request(self, &input, &choice).await?,
         };
         let draft = Draft {
             order,
@@ -92,8 +92,8 @@ impl Server {
             question: QUESTION,
             details,
             cost,
-            model: plan.model,
-            warnings: plan.warnings,
+            model: choice.model,
+            warnings: choice.warnings,
         };
         self.checkout.buy("generate_video", draft, input.job, &call).await
     }

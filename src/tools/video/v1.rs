@@ -6,7 +6,7 @@ use crate::jobs::Order;
 use crate::mcp::inputs::Takes;
 use crate::mcp::{Server, ToolError};
 use crate::media::Limits;
-use crate::tools::video::input::{Plan, VideoInput};
+use crate::tools::video::input::{VideoChoice, VideoInput};
 
 /// Video Generation > prompt.
 const PROMPT_LIMIT: usize = 2000;
@@ -25,19 +25,19 @@ const FRAME: Takes = Takes {
 pub(crate) async fn request(
     server: &Server,
     input: &VideoInput,
-    plan: &Plan,
+    choice: &VideoChoice,
 ) -> Result<Box<dyn Order>, ToolError> {
-    check(input, plan)?;
+    check(input, choice)?;
     let mut submit = VideoSubmit {
-        model: plan.model.clone(),
+        model: choice.model.clone(),
         prompt: input.prompt.clone(),
         first_frame_image: None,
         last_frame_image: None,
         subject_reference: None,
         prompt_optimizer: input.prompt_optimizer,
         fast_pretreatment: input.fast_pretreatment,
-        duration: plan.duration,
-        resolution: plan.resolution.clone(),
+        duration: choice.duration,
+        resolution: choice.resolution.clone(),
         callback_url: server.inputs.callback(input.callback_url.as_deref())?,
         aigc_watermark: input.watermark.then_some(true),
     };
@@ -56,23 +56,23 @@ pub(crate) async fn request(
     Ok(Box::new(submit))
 }
 
-fn check(input: &VideoInput, plan: &Plan) -> Result<(), ToolError> {
+fn check(input: &VideoInput, choice: &VideoChoice) -> Result<(), ToolError> {
     let length = input.prompt.as_ref().map_or(0, |prompt| prompt.chars().count());
-    let needed = plan.mode == Mode::Text;
+    let needed = choice.mode == Mode::Text;
     if length > PROMPT_LIMIT || (needed && length == 0) {
         let least = u8::from(needed);
-        let problem = format!("has {length} characters; {} takes {least} to {PROMPT_LIMIT}", plan.model);
+        let problem = format!("has {length} characters; {} takes {least} to {PROMPT_LIMIT}", choice.model);
         return Err(ToolError::argument("prompt", problem));
     }
     let h3_only = [("ratio", input.ratio.is_some()), ("prompt_expansion", input.prompt_expansion.is_some())];
     VideoInput::refuse(
-        &plan.model,
+        &choice.model,
         &h3_only,
         "the video has the first frame's shape; only the H3 models take it",
     )?;
-    let fast = input.fast_pretreatment.is_some() && plan.row.is_some_and(|row| !row.fast_pretreatment);
+    let fast = input.fast_pretreatment.is_some() && choice.row.is_some_and(|row| !row.fast_pretreatment);
     VideoInput::refuse(
-        &plan.model,
+        &choice.model,
         &[("fast_pretreatment", fast)],
         "only the Hailuo-2.3 and -02 models take it",
     )

@@ -8,7 +8,7 @@ use crate::mcp::{Server, ToolError};
 use crate::media::Limits;
 use crate::media::units::size;
 use crate::telemetry::is_blank;
-use crate::tools::video::input::{Plan, VideoInput};
+use crate::tools::video::input::{VideoChoice, VideoInput};
 
 /// Video Generation V2 > content > text.
 const PROMPT_LIMIT: usize = 7000;
@@ -60,27 +60,28 @@ const MOST_BYTES: usize = 60 * 1024 * 1024;
 pub(crate) async fn request(
     server: &Server,
     input: &VideoInput,
-    plan: &Plan,
+    choice: &VideoChoice,
 ) -> Result<Box<dyn Order>, ToolError> {
-    Ok(Box::new(submit(server, input, plan).await?))
+    Ok(Box::new(submit(server, input, choice).await?))
 }
 
 /// The body of [`request`].
 pub(crate) async fn submit(
     server: &Server,
     input: &VideoInput,
-    plan: &Plan,
+    choice: &VideoChoice,
 ) -> Result<VideoV2Submit, ToolError> {
-    check(input, plan, PROMPT_LIMIT)?;
-    let (ratio, callback_url) = (ratio(input, plan)?, server.inputs.callback(input.callback_url.as_deref())?);
+    check(input, choice, PROMPT_LIMIT)?;
+    let (ratio, callback_url) =
+        (ratio(input, choice)?, server.inputs.callback(input.callback_url.as_deref())?);
     let content = content(server, input).await?;
     check_bytes(&content)?;
     Ok(VideoV2Submit {
-        model: plan.model.clone(),
+        model: choice.model.clone(),
         content,
         // The defaults of an unknown model are unknown; MiniMax refuses what it does not accept.
-        resolution: plan.resolution.clone().unwrap_or_else(|| "768P".to_owned()),
-        duration: plan.duration.unwrap_or(5),
+        resolution: choice.resolution.clone().unwrap_or_else(|| "768P".to_owned()),
+        duration: choice.duration.unwrap_or(5),
         ratio: Some(ratio),
         extra: input.prompt_expansion.map(|prompt_expansion_mode| Extra { prompt_expansion_mode }),
         callback_url,
@@ -147,22 +148,22 @@ async fn check_lengths(server: &Server, input: &VideoInput) -> Result<(), ToolEr
 }
 
 /// The checks that need no media.
-pub(crate) fn check(input: &VideoInput, plan: &Plan, prompt_limit: usize) -> Result<(), ToolError> {
+pub(crate) fn check(input: &VideoInput, choice: &VideoChoice, prompt_limit: usize) -> Result<(), ToolError> {
     let prompt = input.prompt.as_deref().unwrap_or_default();
     let length = prompt.chars().count();
     if is_blank(prompt) || length > prompt_limit {
-        let problem = format!("has {length} characters; {} needs 1 to {prompt_limit}", plan.model);
+        let problem = format!("has {length} characters; {} needs 1 to {prompt_limit}", choice.model);
         return Err(ToolError::argument("prompt", problem));
     }
     let hailuo_only = [
         ("prompt_optimizer", input.prompt_optimizer.is_some()),
         ("fast_pretreatment", input.fast_pretreatment.is_some()),
     ];
-    VideoInput::refuse(&plan.model, &hailuo_only, "only the Hailuo models take it")?;
-    let expansion = input.prompt_expansion.is_some() && plan.row.is_some_and(|row| !row.prompt_expansion);
-    VideoInput::refuse(&plan.model, &[("prompt_expansion", expansion)], "only MiniMax-H3-Max takes it")?;
+    VideoInput::refuse(&choice.model, &hailuo_only, "only the Hailuo models take it")?;
+    let expansion = input.prompt_expansion.is_some() && choice.row.is_some_and(|row| !row.prompt_expansion);
+    VideoInput::refuse(&choice.model, &[("prompt_expansion", expansion)], "only MiniMax-H3-Max takes it")?;
     let subject = [("subject_reference", input.subject_reference.is_some())];
-    VideoInput::refuse(&plan.model, &subject, "give the face in reference_images")?;
+    VideoInput::refuse(&choice.model, &subject, "give the face in reference_images")?;
     let count = |list: &Option<Vec<String>>| list.as_ref().map_or(0, Vec::len);
     let (images, videos, audios) =
         (count(&input.reference_images), count(&input.reference_videos), count(&input.reference_audios));
@@ -187,20 +188,20 @@ pub(crate) fn check(input: &VideoInput, plan: &Plan, prompt_limit: usize) -> Res
 }
 
 /// A text needs a ratio, frames have one, and references may go either way (Video Generation V2 > ratio).
-fn ratio(input: &VideoInput, plan: &Plan) -> Result<String, ToolError> {
+fn ratio(input: &VideoInput, choice: &VideoChoice) -> Result<String, ToolError> {
     let adaptive = "adaptive".to_owned();
     let given = input.ratio.clone();
-    let explicit = plan.mode == Mode::Reference && plan.row.is_some_and(|row| row.explicit_ratio);
-    match (plan.mode, given) {
+    let explicit = choice.mode == Mode::Reference && choice.row.is_some_and(|row| row.explicit_ratio);
+    match (choice.mode, given) {
         (Mode::FirstFrame | Mode::LastFrame, Some(ratio)) if ratio != adaptive => {
             let problem =
                 format!("is {ratio}; a video with frames has their shape: leave it out or give adaptive");
             Err(ToolError::argument("ratio", problem))
         }
         (Mode::FirstFrame | Mode::LastFrame, _) => Ok(adaptive),
-        (_, Some(ratio)) if ratio == adaptive && (plan.mode == Mode::Text || explicit) => {
+        (_, Some(ratio)) if ratio == adaptive && (choice.mode == Mode::Text || explicit) => {
             let problem =
-                format!("is adaptive; {} needs one of 21:9, 16:9, 4:3, 1:1, 3:4, 9:16 here", plan.model);
+                format!("is adaptive; {} needs one of 21:9, 16:9, 4:3, 1:1, 3:4, 9:16 here", choice.model);
             Err(ToolError::argument("ratio", problem))
         }
         (_, Some(ratio)) => Ok(ratio),

@@ -26,7 +26,7 @@ use crate::mcp::{Server, ToolError};
 use crate::rate_limit::group;
 use crate::result::Report;
 use crate::tools::each_key::{self, EachKey};
-use crate::tools::voice::words::{fit, tokens};
+use crate::tools::voice::search_words::{fit, tokens};
 
 pub(crate) const TOOLS: &[ToolSpec] =
     &[ToolSpec::free("list_voices", Toolset::Speech), ToolSpec::free("delete_voice", Toolset::Speech)];

@@ -3,5 +3,5 @@
 // Modules: `just modules` writes these lines.
 pub(crate) mod create;
 pub(crate) mod list;
-mod words;
+mod search_words;
 // End of the modules.

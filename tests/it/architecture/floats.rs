@@ -8,7 +8,6 @@ use syn::visit::{self, Visit};
 /// Words that mean money in the name of a field, a parameter, a function, a constant or a type.
 const WORDS: &[&str] = &[
     "actual",
-    "allowance",
     "amount",
     "balance",
     "bill",

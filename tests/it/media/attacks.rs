@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use minimax_mcp::download::{folder, prepare, save};
 use minimax_mcp::media::{
-    Blob, InputProblem, Limits, Roots, Source, file_name, load, open_input, parse, preview,
+    Blob, InputProblem, Limits, Resendable, Roots, file_name, load, open_input, parse, preview,
 };
 
 use super::files::{boxed, flac, jpeg, mp4, png, wav};
@@ -211,7 +211,7 @@ async fn a_file_is_measured_before_it_is_read_and_not_read_beyond_its_limit() {
     let opened = open_input(&growing, &house.roots, &SOUND).await.unwrap();
     let mut file = fs::OpenOptions::new().append(true).open(&growing).unwrap();
     file.write_all(&[7; 5000]).unwrap();
-    let chunks = Source::of(opened.content, opened.bytes).await.chunks();
+    let chunks = Resendable::of(opened.content, opened.bytes).await.chunks();
     let sent: Vec<Bytes> = chunks.try_collect().await.unwrap();
     assert_eq!(sent.concat(), wav(2));
 }

@@ -1,3 +1,5 @@
+//! Tests of edits in clients' files.
+
 use serde_json::json;
 
 use super::*;

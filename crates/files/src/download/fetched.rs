@@ -14,7 +14,7 @@ use crate::clock::age;
 use crate::download::link::FetchProblem;
 use crate::download::save::save_stream;
 use crate::download::writer::Expect;
-use crate::media::input::source::Source;
+use crate::media::input::resendable::Resendable;
 use crate::media::private;
 
 /// How long a copy stays after its last use.
@@ -45,7 +45,8 @@ pub async fn fetched(
     if let Some(path) = made.await.map_err(|error| FetchProblem::Disk(error.to_string()))?.map_err(disk)? {
         return Ok(path);
     }
-    let chunks = Source::stored(file).chunks().map_err(|error| FetchProblem::transient(error.to_string()));
+    let chunks =
+        Resendable::stored(file).chunks().map_err(|error| FetchProblem::transient(error.to_string()));
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     let expect = Expect { kind: None, max_bytes: u64::MAX, extension };
     let saved = save_stream(chunks, folder, name, &expect).await?;

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::media::input::content::{is_same, options};
-use crate::media::input::source::{PIECE, Source, read_at};
+use crate::media::input::resendable::{PIECE, Resendable, read_at};
 
 /// The number of digests to remember. When it is reached, all are forgotten.
 const MOST: usize = 4096;
@@ -57,13 +57,13 @@ impl Default for VerifiedFiles {
 /// The result of a check.
 enum Looked {
     /// The file is unchanged, and open.
-    Intact(Source),
+    Intact(Resendable),
     /// A regular file of the right length, which must be hashed first.
     Unread,
 }
 
 impl Looked {
-    fn into_source(self) -> Option<Source> {
+    fn into_resendable(self) -> Option<Resendable> {
         match self {
             Self::Intact(source) => Some(source),
             Self::Unread => None,
@@ -85,13 +85,13 @@ pub struct Recorded<'a> {
 impl VerifiedFiles {
     /// Opens the file if it is a regular file with exactly this content, else returns `None`. Does not follow links.
     /// The open handle keeps reading the same file even if the path is replaced.
-    pub async fn open(&self, file: Recorded<'_>) -> Option<Source> {
+    pub async fn open(&self, file: Recorded<'_>) -> Option<Resendable> {
         let looked = self.look(file, false).await?;
         if let Looked::Unread = looked {
             let _reading = self.0.readings.acquire().await.ok()?;
-            return self.look(file, true).await?.into_source();
+            return self.look(file, true).await?.into_resendable();
         }
-        looked.into_source()
+        looked.into_resendable()
     }
 
     async fn look(&self, file: Recorded<'_>, read: bool) -> Option<Looked> {
@@ -109,7 +109,7 @@ impl VerifiedFiles {
             return None;
         }
         match self.digest(path, &file, &opened, read).ok()? {
-            Some(digest) if digest == sha256 => Some(Looked::Intact(Source::opened(file, bytes))),
+            Some(digest) if digest == sha256 => Some(Looked::Intact(Resendable::opened(file, bytes))),
             Some(_) => None,
             None => Some(Looked::Unread),
         }

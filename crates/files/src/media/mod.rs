@@ -1,8 +1,8 @@
 //! Files and media inputs. Turns a caller's input into checked bytes, and reads only files that the owner of the machine
 //! allows.
 //!
-//! * [`input`]: media inputs, allowed folders, uploads of HTTP callers, the secret scan.
-//! * `file_name`: names that are legal on every system.
+//! * [`input`]: media inputs, allowed folders, uploads of HTTP callers. `secret_scan`: what must not be sent.
+//! * `file_name`: names that are legal on every system. `encoding`: any encoding of texts, to UTF-8.
 //! * [`probe`]: the real type, size and duration of a file, and whether it is complete.
 //! * [`subtitle`]: conversion of subtitles. [`private`]: files that other users of the machine cannot read.
 //! * [`units`]: sizes and lengths in words. [`player`]: the loudspeaker.
@@ -24,9 +24,9 @@ pub use file_name::{file_name, key_of};
 pub use input::content::{Blob, Content, Limits, Opened, check, check_now, load, open_input};
 pub use input::error::InputProblem;
 pub use input::reference::{Reference, file_id, file_uri, parse};
+pub use input::resendable::Resendable;
 pub use input::roots::Roots;
-pub use input::source::Source;
-pub use input::uploads::{HandedIn, Inbox, InboxProblem, handed_in};
+pub use input::uploads::{HandedIn, UploadFolder, UploadProblem, handed_in};
 pub use probe::preview::{Preview, preview, shrink};
 pub use probe::sniff::Kind;
 pub use subtitle::SubtitleFormat;

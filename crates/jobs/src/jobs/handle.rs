@@ -422,12 +422,12 @@ impl Jobs {
     pub async fn afford(
         &self,
         principal: &str,
-        allowance: Option<Money>,
+        budget_day: Option<Money>,
         estimate: Option<Money>,
         currency: Currency,
     ) -> Result<(), NotBought> {
         let settings = &self.shared.settings;
-        let limits = settings.limits.with(allowance);
+        let limits = settings.limits.with(budget_day);
         if limits.is_empty() {
             return Ok(());
         }
@@ -440,10 +440,10 @@ impl Jobs {
     pub async fn left(
         &self,
         principal: &str,
-        allowance: Option<Money>,
+        budget_day: Option<Money>,
         currency: Currency,
     ) -> Result<Option<(Limit, Money)>, StoreError> {
-        let limits = self.shared.settings.limits.with(allowance);
+        let limits = self.shared.settings.limits.with(budget_day);
         if limits.is_empty() {
             return Ok(None);
         }

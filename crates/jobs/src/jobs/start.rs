@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::handle::Jobs;
 use super::order::Order;
 use super::registry::Watch;
-use super::worker::{self, Departure};
+use super::worker::{self, PreparedSubmit};
 use crate::clock::{monotonic, now};
 use crate::money::{Cost, Money};
 use crate::rate_limit::PromisedSlot;
@@ -21,7 +21,7 @@ pub struct NewJob {
     /// The owner of the job.
     pub principal: String,
     /// What the principal may spend in 24 hours.
-    pub allowance: Option<Money>,
+    pub budget_day: Option<Money>,
     /// What is bought.
     pub order: Box<dyn Order>,
     /// The model's id.
@@ -59,11 +59,11 @@ async fn begin(jobs: &Jobs, new: NewJob) -> Result<(Watch, bool), NotBought> {
     if jobs.shared.stop.is_cancelled() {
         return Err(StoreError::stopping(&jobs.shared.settings.data_dir).into());
     }
-    let NewJob { tool, principal, allowance, order, model, prompt, folder, cost, .. } = new;
+    let NewJob { tool, principal, budget_day, order, model, prompt, folder, cost, .. } = new;
     let purchase = Purchase {
         tool,
         principal: principal.clone(),
-        allowance,
+        budget_day,
         model: model.clone(),
         currency: cost.currency,
         estimate: cost.ceiling(),
@@ -121,11 +121,11 @@ async fn enter(
     let recorded = monotonic();
     let first = match store.insert(&job, purchase.as_ref().map(|purchase| (purchase, limits))).await {
         Ok(Inserted::New) => {
-            let departure =
-                order.map(|order| Departure::of(jobs.api(), order, jobs.overflowing(purchase), recorded));
-            let waiting = departure.as_ref().and_then(Departure::waiting);
+            let prepared = order
+                .map(|order| PreparedSubmit::of(jobs.api(), order, jobs.overflowing(purchase), recorded));
+            let waiting = prepared.as_ref().and_then(PreparedSubmit::waiting);
             registration.sender.send_modify(|job| Arc::make_mut(job).waiting = waiting);
-            return Ok((worker::spawn(jobs, registration, departure), false));
+            return Ok((worker::spawn(jobs, registration, prepared), false));
         }
         Ok(Inserted::Existing(first)) => Ok(first),
         Ok(Inserted::Denied(denied)) => Err(NotBought::Denied(denied)),

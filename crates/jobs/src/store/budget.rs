@@ -38,7 +38,7 @@ pub struct Purchase {
     /// Its owner.
     pub principal: String,
     /// What the principal may spend in 24 hours.
-    pub allowance: Option<Money>,
+    pub budget_day: Option<Money>,
     /// The model; may be empty.
     pub model: String,
     /// The currency of the price.

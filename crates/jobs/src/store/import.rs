@@ -255,3 +255,29 @@ impl Column {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::store::connect::connect;
+
+    #[tokio::test]
+    async fn every_column_of_every_table_is_copied_except_those_about_running_processes() {
+        let dir = tempfile::tempdir().unwrap();
+        let pool = connect(&dir.path().join(Store::FILE)).await.unwrap();
+        let stored: Vec<(String, String)> = sqlx::query_as(
+            "SELECT one.name, a_column.name FROM sqlite_master AS one, pragma_table_info(one.name) AS a_column
+             WHERE one.type = 'table' AND one.name NOT IN ('_sqlx_migrations', 'processes')",
+        )
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+        pool.close().await;
+        let copied = TABLES.iter().flat_map(|(table, columns)| {
+            columns.iter().map(|column| ((*table).to_owned(), column.name().to_owned()))
+        });
+        assert_eq!(copied.collect::<BTreeSet<_>>(), stored.into_iter().collect::<BTreeSet<_>>());
+    }
+}

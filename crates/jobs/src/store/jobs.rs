@@ -77,7 +77,7 @@ impl Store {
     ) -> Result<Inserted, StoreError> {
         let mut transaction = self.begin().await?;
         let is_limited =
-            purchase.is_some_and(|(purchase, limits)| !limits.with(purchase.allowance).is_empty());
+            purchase.is_some_and(|(purchase, limits)| !limits.with(purchase.budget_day).is_empty());
         if is_limited || job.state.task().is_some() {
             self.lock_account(&mut transaction, &job.account).await?;
         }
@@ -336,7 +336,7 @@ impl Store {
         limits: &Limits,
     ) -> Result<Result<bool, Denied>, StoreError> {
         let mut transaction = self.begin().await?;
-        if !limits.with(purchase.allowance).is_empty() {
+        if !limits.with(purchase.budget_day).is_empty() {
             self.lock_account(&mut transaction, &job.account).await?;
         }
         let row = query("UPDATE jobs SET account = ?2 WHERE id = ?1 AND lease_owner = ?3 RETURNING body")

@@ -213,8 +213,8 @@ impl Store {
         purchase: &Purchase,
         limits: &Limits,
     ) -> Result<Result<(), Denied>, StoreError> {
-        let Purchase { tool, principal, allowance, model, currency, estimate, consent } = purchase;
-        let limits = limits.with(*allowance);
+        let Purchase { tool, principal, budget_day, model, currency, estimate, consent } = purchase;
+        let limits = limits.with(*budget_day);
         let allowed =
             self.allowed(&mut *connection, account, principal, *currency, *estimate, &limits).await?;
         if allowed.is_err() {
@@ -439,7 +439,7 @@ mod tests {
         let purchase = Purchase {
             tool: "chat",
             principal: "local".to_owned(),
-            allowance: None,
+            budget_day: None,
             model: "m".to_owned(),
             currency: Currency::Usd,
             estimate: Some(Money::from_millionths(5, Currency::Usd)),

@@ -124,7 +124,7 @@ impl World {
         let purchase = Purchase {
             tool: "generate_video",
             principal: id.clone(),
-            allowance: None,
+            budget_day: None,
             model: "m".into(),
             currency: Currency::Usd,
             estimate: Some(Money::from_millionths(1_000_000, Currency::Usd)),

@@ -4,7 +4,7 @@ use super::database::Store;
 use super::error::StoreError;
 use super::sql::{Row, query};
 use crate::clock::now;
-use crate::rate_limit::{Bucket, Demand, Grant};
+use crate::rate_limit::{Demand, Grant, TakenPermits};
 
 impl Store {
     /// Takes permits for each demand. Returns the grants in the order of the demands, and how many servers are alive.
@@ -44,9 +44,9 @@ impl Store {
         let servers: i64 = clock.try_get("servers").map_err(fail)?;
         let mut grants = Vec::new();
         for demand in demands {
-            let mut bucket = bucket(&rows, demand.group).map_err(|error| self.fail(error))?;
-            grants.push(bucket.take(demand, present));
-            let body = serde_json::to_string(&bucket).map_err(|error| self.fail(error))?;
+            let mut taken = taken_permits(&rows, demand.group).map_err(|error| self.fail(error))?;
+            grants.push(taken.take(demand, present));
+            let body = serde_json::to_string(&taken).map_err(|error| self.fail(error))?;
             query("UPDATE rate_limits SET body = ?3 WHERE account = ?1 AND name = ?2")
                 .bind(account)
                 .bind(demand.group)
@@ -60,7 +60,7 @@ impl Store {
     }
 }
 
-fn bucket(rows: &[Row], group: &str) -> Result<Bucket, sqlx::Error> {
+fn taken_permits(rows: &[Row], group: &str) -> Result<TakenPermits, sqlx::Error> {
     for row in rows {
         let (name, body): (&str, &str) = (row.try_get("name")?, row.try_get("body")?);
         if name == group {
@@ -68,5 +68,5 @@ fn bucket(rows: &[Row], group: &str) -> Result<Bucket, sqlx::Error> {
             return Ok(serde_json::from_str(body).unwrap_or_default());
         }
     }
-    Ok(Bucket::default())
+    Ok(TakenPermits::default())
 }

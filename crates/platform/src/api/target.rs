@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::facts::offer;
+use crate::facts::services;
 
 /// The API host as errors name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Host {
     pub(super) fn of(origin: &str) -> Arc<Self> {
         let name = origin.split_once("://").map_or(origin, |(_, name)| name);
         let bare = name.rsplit_once(':').map_or(name, |(bare, _)| bare);
-        let gateway = offer().host(bare).is_none();
+        let gateway = services().host(bare).is_none();
         Arc::new(Self { name: name.to_owned(), gateway })
     }
 
@@ -78,8 +78,8 @@ impl Target {
             return format!("{host} is a gateway, which may need a key of its own: {check}");
         }
         let name = self.host().and_then(|host| host.split(':').next()).unwrap_or_default();
-        let region = offer().host(name).map_or("global", |site| site.region.as_str());
-        let other = offer().hosts.iter().find(|site| site.region != region && !site.platforms.is_empty());
+        let region = services().host(name).map_or("global", |site| site.region.as_str());
+        let other = services().hosts.iter().find(|site| site.region != region && !site.platforms.is_empty());
         match other {
             Some(other) => format!(
                 "If the key is from {}, set MINIMAX_REGION={}; otherwise {check}",

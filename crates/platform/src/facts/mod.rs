@@ -1,17 +1,18 @@
 //! Facts about MiniMax as data with a date: models and their allowed values, prices, limits, voices, error codes.
 //!
-//! The tables are `facts.json`, `offer.json`, `plan.json`, `text.json` and `voices.json` beside this file. No code makes a
-//! decision about a single model. A model that is not in the tables is accepted: its name is sent unchanged, and
-//! its limits and price are unknown.
+//! The tables are beside this file: `facts.json` (models, prices, limits, codes), `text.json` (chat models and their prices),
+//! `services.json` (hosts, uploads, prices of single calls), `plan.json` (what plans include) and `voices.json`. No code makes a
+//! decision about a single model. A model that is not in the tables is accepted: its name is sent unchanged, and its limits and
+//! price are unknown.
 
 mod codes;
 pub mod language;
 mod limits;
 mod music;
 mod names;
-mod offer;
 mod overlay;
 mod plan;
+mod services;
 pub mod task_words;
 mod text;
 mod user_file;
@@ -31,8 +32,8 @@ pub use limits::Limit;
 use limits::TextLimit;
 pub use music::{Closing, MusicModel};
 pub use names::ModelKind;
-pub use offer::{Offer, Rule, Site, Upload, Vision, offer};
 pub use plan::{Plan, PlanRefusal, plan};
+pub use services::{Rule, Services, Site, Upload, Vision, services};
 use text::Text;
 pub use text::{TextModel, TextProtocol, Thinking, TokenPrice};
 pub use user_file::install;

@@ -15,7 +15,7 @@ pub(super) static OVERLAY: OnceLock<Value> = OnceLock::new();
 /// The compiled-in tables. Names that occur in none of them cannot be overridden.
 const TABLES: &[(&str, &str)] = &[
     ("facts.json", include_str!("facts.json")),
-    ("offer.json", include_str!("offer.json")),
+    ("services.json", include_str!("services.json")),
     ("plan.json", include_str!("plan.json")),
     ("text.json", include_str!("text.json")),
     ("voices.json", include_str!("voices.json")),

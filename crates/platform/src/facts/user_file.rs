@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::overlay::{OVERLAY, all_tables, merge};
 use super::plan::PlanFile;
-use super::{Facts, Offer, Text, Voices};
+use super::{Facts, Services, Text, Voices};
 
 /// The size limit of the file, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -48,7 +48,7 @@ fn checked(text: &str) -> Result<Value, String> {
     }
     merge(&mut whole, over.clone());
     serde_path_to_error::deserialize::<_, Facts>(&whole).map_err(|error| bad(&error))?;
-    serde_path_to_error::deserialize::<_, Offer>(&whole).map_err(|error| bad(&error))?;
+    serde_path_to_error::deserialize::<_, Services>(&whole).map_err(|error| bad(&error))?;
     serde_path_to_error::deserialize::<_, PlanFile>(&whole).map_err(|error| bad(&error))?;
     serde_path_to_error::deserialize::<_, Text>(&whole).map_err(|error| bad(&error))?;
     serde_path_to_error::deserialize::<_, Voices>(&whole).map_err(|error| bad(&error))?;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::held_permits::HeldPermit;
 use super::queue::{Ending, Queue, QueuePosition, RateLimits, Waiter};
-use super::share::Token;
 use crate::facts::facts;
 
 /// The most paid requests in flight at once, over all groups.
@@ -82,8 +82,8 @@ pub struct Permit {
     /// When the request is sent, or was sent.
     at: Instant,
     sent: bool,
-    /// The store's token for the request, if servers share the limit.
-    token: Option<Token>,
+    /// The store's permit for the request, if servers share the limit.
+    held_permit: Option<HeldPermit>,
 }
 
 /// One of the requests or tasks that may be in flight at once. Dropping it frees the slot.
@@ -156,12 +156,12 @@ impl RateLimiter {
         if at > now {
             return Attempt::At(at);
         }
-        let token = match queue.share.as_mut().map(|share| share.take(now)) {
+        let held_permit = match queue.held_permits.as_mut().map(|held| held.take(now)) {
             Some(None) => {
                 self.asking.notify_one();
                 return Attempt::Behind;
             }
-            token => token.flatten(),
+            held_permit => held_permit.flatten(),
         };
         queue.waiting.remove(&waiter.number);
         queue.limiter.record_send(now);
@@ -171,7 +171,7 @@ impl RateLimiter {
             queues.buying += 1;
         }
         let slot = Slot { limiter: Arc::clone(self), group: waiter.group };
-        Attempt::Go(Permit { slot: Some(slot), at: now, sent: false, token })
+        Attempt::Go(Permit { slot: Some(slot), at: now, sent: false, held_permit })
     }
 }
 
@@ -293,8 +293,8 @@ impl Permit {
         let mut queues = slot.limiter.queues();
         let queue = queues.queue(slot.group, slot.limiter.limits);
         queue.limiter.correct_send(self.at, now);
-        if let (Some(share), Some(token)) = (&mut queue.share, self.token.take()) {
-            share.spend(token, now);
+        if let (Some(held), Some(held_permit)) = (&mut queue.held_permits, self.held_permit.take()) {
+            held.spend(held_permit, now);
         }
         (self.at, self.sent) = (now, true);
     }
@@ -337,8 +337,8 @@ impl Drop for Permit {
             let mut queues = slot.limiter.queues();
             let queue = queues.queue(slot.group, slot.limiter.limits);
             queue.limiter.cancel_send(self.at);
-            if let (Some(share), Some(token)) = (&mut queue.share, self.token.take()) {
-                share.put_back(token);
+            if let (Some(held), Some(held_permit)) = (&mut queue.held_permits, self.held_permit.take()) {
+                held.put_back(held_permit);
             }
         }
         slot.answered();

@@ -4,24 +4,24 @@
 //! whole group; it keeps its ticket and therefore its position ahead of later requests. Dropping a ticket leaves the
 //! queue. Dropping an unused permit does not count against the limit.
 //!
-//! The queues are in `limiter`, and the arithmetic is in `adaptive`. If several servers keep the limits together, `bucket`
-//! has the arithmetic in the store, and `share` and `shared` the part of this server.
+//! The queues are in `limiter`, and the arithmetic is in `adaptive`. If several servers keep the limits together, their
+//! store has the row `taken_permits` of each group, a server has its `held_permits`, and `shared` is between the two.
 
 mod adaptive;
-mod bucket;
+mod held_permits;
 mod limiter;
 mod promised;
 mod queue;
-mod share;
 mod shared;
+mod taken_permits;
 
 pub use adaptive::chance;
-pub use bucket::{Bucket, Demand, Grant};
 pub use limiter::{Permit, QueueView, RateLimiter, Slot, Step, Ticket};
 pub use promised::PromisedSlot;
 pub(crate) use queue::seconds;
 pub use queue::{Ending, QueuePosition, RateLimits};
 pub use shared::next_demands;
+pub use taken_permits::{Demand, Grant, TakenPermits};
 
 /// The groups that share a limit. Their limits are in `facts.json` under these names.
 pub mod group {

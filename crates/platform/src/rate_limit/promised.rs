@@ -46,8 +46,8 @@ impl RateLimiter {
         let queue = queues.queue(group, self.limits);
         let expected = queue.expected;
         let is_empty = queue.waiting.is_empty();
-        let share = queue.share.as_mut();
-        share.is_some_and(|share| is_empty && share.count(now) < expected && share.wait(now).is_none())
+        let held = queue.held_permits.as_mut();
+        held.is_some_and(|held| is_empty && held.count(now) < expected && held.wait(now).is_none())
     }
 }
 
@@ -59,7 +59,7 @@ impl Queues {
         let queue = self.queue(group, limiter.limits);
         let place = queue.expected + more;
         let room = queue.waiting.is_empty() && queue.in_flight + place <= queue.most();
-        let is_allowed = queue.share.as_mut().is_none_or(|share| share.count(now) >= place);
+        let is_allowed = queue.held_permits.as_mut().is_none_or(|held| held.count(now) >= place);
         let soon =
             room && is_allowed && (!crowded || queue.free) && queue.limiter.forecast(place, now) <= now;
         (!soon).then(|| queue.why(now))

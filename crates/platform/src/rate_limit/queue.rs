@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::adaptive::{AdaptiveLimiter, Rule, chance};
-use super::bucket::Demand;
-use super::share::Share;
+use super::held_permits::HeldPermits;
+use super::taken_permits::Demand;
 use crate::facts::Limit;
 
 /// The most requests of a group in flight at once, if the table has no figure.
@@ -83,7 +83,7 @@ pub(super) struct Queue {
     pub tasks: bool,
     pub free: bool,
     /// This server's permits of a limit that several servers keep together.
-    pub share: Option<Share>,
+    pub held_permits: Option<HeldPermits>,
     /// How many servers keep that limit together.
     pub servers: usize,
 }
@@ -108,7 +108,7 @@ impl Queue {
         let usual = if keep { DEFAULT_IN_FLIGHT } else { UNLIMITED_IN_FLIGHT };
         let rule = rule(row, limits.china).filter(|_| keep);
         Self {
-            share: rule.filter(|_| limits.shared).map(|_| Share::default()),
+            held_permits: rule.filter(|_| limits.shared).map(|_| HeldPermits::default()),
             servers: 1,
             limiter: AdaptiveLimiter::new(rule),
             waiting: BTreeMap::new(),
@@ -166,8 +166,8 @@ impl Queue {
                 } else {
                     self.limiter.refused(left, retry_after, now, chance());
                 }
-                if let Some(share) = &mut self.share {
-                    share.refused(self.limiter.pause(now), self.limiter.gap(now));
+                if let Some(held) = &mut self.held_permits {
+                    held.refused(self.limiter.pause(now), self.limiter.gap(now));
                 }
             }
             Ending::Paused(asked) => self.limiter.wait(Some(asked), now, chance()),
@@ -186,15 +186,15 @@ impl Queue {
         let room = self.most().saturating_sub(self.in_flight);
         let wanted = (self.waiting.len() + self.expected).min(room);
         let ready_at = self.limiter.ready_at(now);
-        let Some(share) = &mut self.share else { return Err(None) };
-        let wanted = wanted.saturating_sub(share.count(now));
+        let Some(held) = &mut self.held_permits else { return Err(None) };
+        let wanted = wanted.saturating_sub(held.count(now));
         let can_send = wanted > 0 && (free || !is_crowded);
-        let next = share.next(now).max(ready_at);
-        if !share.was_refused() && (!can_send || next > now) {
+        let next = held.next(now).max(ready_at);
+        if !held.was_refused() && (!can_send || next > now) {
             return Err(can_send.then_some(next));
         }
         let wanted = if can_send && next <= now { u32::try_from(wanted).unwrap_or(u32::MAX) } else { 0 };
-        Ok(share.demand(group, rule, wanted, free))
+        Ok(held.demand(group, rule, wanted, free))
     }
 
     /// What the first in the queue waits for.
@@ -225,7 +225,7 @@ impl Queue {
         // The rate gives a forecast for short requests. The duration of a task is unknown.
         let quick = !self.tasks && self.limiter.rule().is_some();
         let room = self.most().saturating_sub(self.in_flight) >= place;
-        let shared = self.share.as_ref().and_then(|share| share.wait(now)).unwrap_or_default();
+        let shared = self.held_permits.as_ref().and_then(|held| held.wait(now)).unwrap_or_default();
         (quick || room).then(|| self.limiter.forecast(place, now).duration_since(now).max(shared))
     }
 }

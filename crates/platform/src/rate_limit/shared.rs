@@ -1,5 +1,6 @@
-//! A limit that several servers keep together. The permits come from their shared store, see [`Bucket`](super::Bucket): a
-//! loop outside this module asks it for the [`RateLimiter::demands`], and reports its grants.
+//! A limit that several servers keep together. The permits come from their shared store, which keeps
+//! [`TakenPermits`](super::TakenPermits): a loop outside this module asks it for the [`RateLimiter::demands`], and reports its
+//! grants.
 //!
 //! While the store cannot be asked, no paid requests are sent, and each server sends its part of the free requests.
 
@@ -8,9 +9,9 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::bucket::{Demand, Grant};
+use super::held_permits::AGAIN;
 use super::limiter::{OVERALL, RateLimiter};
-use super::share::AGAIN;
+use super::taken_permits::{Demand, Grant};
 
 impl RateLimiter {
     /// Whether several servers keep the limits together.
@@ -45,8 +46,8 @@ impl RateLimiter {
         for (demand, grant) in demands.iter().zip(grants) {
             if let Some(queue) = queues.by_group.get_mut(demand.group) {
                 queue.servers = servers.max(1);
-                if let Some(share) = &mut queue.share {
-                    share.grant(*grant, demand.rule, asked);
+                if let Some(held) = &mut queue.held_permits {
+                    held.grant(*grant, demand.rule, asked);
                 }
                 queue.wake();
             }
@@ -62,8 +63,8 @@ impl RateLimiter {
         let servers = queues.servers.max(1);
         for demand in demands {
             let Some(queue) = queues.by_group.get_mut(demand.group) else { continue };
-            let Some(share) = &mut queue.share else { continue };
-            share.without_store(demand, servers, now);
+            let Some(held) = &mut queue.held_permits else { continue };
+            held.without_store(demand, servers, now);
             queue.wake();
         }
         drop(queues);

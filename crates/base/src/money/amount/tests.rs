@@ -1,3 +1,5 @@
+//! Tests of amounts: reading, rounding and arithmetic.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Tests of the hosts and addresses that may be fetched.
+
 use super::*;
 
 #[test]

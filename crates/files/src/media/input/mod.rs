@@ -5,7 +5,7 @@ pub mod content;
 pub mod error;
 pub(crate) mod handle;
 pub mod reference;
+pub mod resendable;
 pub mod roots;
-pub mod source;
 pub mod uploads;
 pub(crate) mod windows_path;

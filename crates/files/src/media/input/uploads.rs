@@ -55,7 +55,7 @@ pub struct Rules {
 
 /// Why an upload failed. The message is a sentence without its full stop and names no folder.
 #[derive(Debug, thiserror::Error)]
-pub enum InboxProblem {
+pub enum UploadProblem {
     /// The file is not acceptable.
     #[error("the file {0}")]
     Unfit(InputProblem),
@@ -82,7 +82,7 @@ pub enum InboxProblem {
     Failed(#[source] io::Error),
 }
 
-impl From<io::Error> for InboxProblem {
+impl From<io::Error> for UploadProblem {
     fn from(error: io::Error) -> Self {
         let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         if full { Self::NoRoom } else { Self::Failed(error) }
@@ -104,25 +104,25 @@ pub struct HandedIn {
     pub expires: u64,
 }
 
-/// The uploads of one owner.
+/// The folder with the uploads of one owner.
 #[derive(Debug, Clone)]
-pub struct Inbox {
+pub struct UploadFolder {
     folder: PathBuf,
 }
 
 /// Limits how many uploads begin at once, because each may block a thread while it waits for the lock.
 static BEGINNINGS: Semaphore = Semaphore::const_new(8);
 
-impl Inbox {
-    /// The inbox of an owner, without disk access. `owner` is any text that identifies the caller.
+impl UploadFolder {
+    /// The folder of an owner, without disk access. `owner` is any text that identifies the caller.
     pub fn of(root: &Path, owner: &str) -> Self {
         let mut digest = HEXLOWER.encode(&Sha256::digest(owner));
         digest.truncate(CHANCE);
         Self { folder: root.join(digest) }
     }
 
-    /// The folder, for the allowed folders of the owner's tools.
-    pub fn folder(&self) -> &Path {
+    /// Its path, for the allowed folders of the owner's tools.
+    pub fn path(&self) -> &Path {
         &self.folder
     }
 
@@ -135,15 +135,15 @@ impl Inbox {
 
     /// Removes a file before its expiry. False if it does not exist.
     pub async fn remove(&self, id: &str, name: &str) -> bool {
-        let (inbox, id, name) = (self.clone(), id.to_owned(), name.to_owned());
+        let (uploads, id, name) = (self.clone(), id.to_owned(), name.to_owned());
         let removing = spawn_blocking(move || {
-            inbox.find(&id, &name).is_some() && std::fs::remove_dir_all(inbox.folder.join(&id)).is_ok()
+            uploads.find(&id, &name).is_some() && std::fs::remove_dir_all(uploads.folder.join(&id)).is_ok()
         });
         removing.await.unwrap_or(false)
     }
 
     /// Reserves space for a file of `announced` bytes, or for all that the owner has left.
-    pub async fn receive(&self, announced: Option<u64>, rules: Rules) -> Result<Incoming, InboxProblem> {
+    pub async fn receive(&self, announced: Option<u64>, rules: Rules) -> Result<Incoming, UploadProblem> {
         let folder = self.folder.clone();
         // Each upload waits for the lock of its owner's folder. The limit keeps the blocking threads free for other
         // work.
@@ -197,13 +197,13 @@ pub struct Incoming {
 
 impl Incoming {
     /// Writes the next piece. Fails as soon as the size or the type is wrong.
-    pub async fn write(&mut self, piece: &[u8]) -> Result<(), InboxProblem> {
+    pub async fn write(&mut self, piece: &[u8]) -> Result<(), UploadProblem> {
         self.bytes = self.bytes.saturating_add(piece.len() as u64);
-        self.rules.limits.check_size(self.bytes.max(1)).map_err(InboxProblem::Unfit)?;
+        self.rules.limits.check_size(self.bytes.max(1)).map_err(UploadProblem::Unfit)?;
         if self.bytes > self.most {
             let (most_files, most) = (self.rules.count, self.rules.total);
             let (files, bytes) = held(&self.folder);
-            return Err(InboxProblem::Quota { files, bytes, most_files, most });
+            return Err(UploadProblem::Quota { files, bytes, most_files, most });
         }
         let missing = HEAD.saturating_sub(self.head.len());
         if missing > 0 {
@@ -215,13 +215,13 @@ impl Incoming {
         Ok(self.file.write_all(piece).await?)
     }
 
-    fn judge(&self) -> Result<(), InboxProblem> {
-        self.rules.limits.check_head(&sniff::sniff(&self.head)).map_err(InboxProblem::Unfit)
+    fn judge(&self) -> Result<(), UploadProblem> {
+        self.rules.limits.check_head(&sniff::sniff(&self.head)).map_err(UploadProblem::Unfit)
     }
 
     /// Keeps the complete file under a name similar to `hint`.
-    pub async fn finish(mut self, hint: &str) -> Result<HandedIn, InboxProblem> {
-        self.rules.limits.check_size(self.bytes).map_err(InboxProblem::Unfit)?;
+    pub async fn finish(mut self, hint: &str) -> Result<HandedIn, UploadProblem> {
+        self.rules.limits.check_size(self.bytes).map_err(UploadProblem::Unfit)?;
         self.judge()?;
         self.file.flush().await?;
         let hint = hint.to_owned();
@@ -229,15 +229,15 @@ impl Incoming {
         keeping.await.map_err(io::Error::other)?
     }
 
-    fn keep(self, hint: &str) -> Result<HandedIn, InboxProblem> {
+    fn keep(self, hint: &str) -> Result<HandedIn, UploadProblem> {
         let Self { part, file, rules, bytes, head, folder, .. } = self;
         drop(file);
         part.as_file().sync_data()?;
         let found = sniff::sniff(&head);
         let found = metadata::measure(part.as_file(), found.mime).refine(found);
-        rules.limits.check_type(&found).map_err(InboxProblem::Unfit)?;
+        rules.limits.check_type(&found).map_err(UploadProblem::Unfit)?;
         let mut content = part.as_file().try_clone()?;
-        check_secrets(&mut content, &found, &rules.limits, Path::new(hint)).map_err(InboxProblem::Unfit)?;
+        check_secrets(&mut content, &found, &rules.limits, Path::new(hint)).map_err(UploadProblem::Unfit)?;
         let expires = seconds(latest()).saturating_add(rules.life.as_secs());
         let id = new_id(expires)?;
         let (stem, wanted) = file_name::split(last_part(hint));
@@ -251,9 +251,9 @@ impl Incoming {
     }
 }
 
-fn begin(folder: &Path, announced: Option<u64>, rules: Rules) -> Result<Incoming, InboxProblem> {
+fn begin(folder: &Path, announced: Option<u64>, rules: Rules) -> Result<Incoming, UploadProblem> {
     if let Some(announced) = announced {
-        rules.limits.check_size(announced).map_err(InboxProblem::Unfit)?;
+        rules.limits.check_size(announced).map_err(UploadProblem::Unfit)?;
     }
     private::folder(folder)?;
     // The lock makes other calls and other servers wait here. It ends with its handle. On a file system without locks, the
@@ -265,11 +265,11 @@ fn begin(folder: &Path, announced: Option<u64>, rules: Rules) -> Result<Incoming
     let left = rules.total.saturating_sub(bytes);
     let most = announced.unwrap_or_else(|| rules.limits.max_bytes.min(left));
     if files >= rules.count || most > left || left == 0 {
-        return Err(InboxProblem::Quota { files, bytes, most_files: rules.count, most: rules.total });
+        return Err(UploadProblem::Quota { files, bytes, most_files: rules.count, most: rules.total });
     }
     // If the system does not report the free space, the write shows whether there is enough.
     if fs4::available_space(folder).is_ok_and(|free| free < most.saturating_add(MARGIN)) {
-        return Err(InboxProblem::NoRoom);
+        return Err(UploadProblem::NoRoom);
     }
     let set_aside = format!("{PREFIX}{most}-");
     let part = tempfile::Builder::new().prefix(&set_aside).suffix(SUFFIX).tempfile_in(folder)?;

@@ -8,7 +8,7 @@ use super::Order;
 use super::outcome::{Made, Outcome, recorded};
 use crate::api::transcription::TranscriptionSubmit;
 use crate::api::{ApiError, Client};
-use crate::media::Source;
+use crate::media::Resendable;
 use crate::money::Decimal;
 use crate::rate_limit::group;
 use crate::store::{JobFile, Kind};
@@ -22,7 +22,7 @@ pub struct Transcription {
     /// What is sent besides the recording.
     pub submit: TranscriptionSubmit,
     /// The recording. It stays open in case the request has to be sent again.
-    pub recording: Source,
+    pub recording: Resendable,
 }
 
 impl Order for Transcription {

@@ -2,13 +2,13 @@
 
 pub(super) mod download_slots;
 
-mod answer;
 mod bucket;
 mod deliver;
 mod failure;
 mod fetch;
 mod overflow;
 mod poll;
+mod raw_answer;
 mod record;
 mod stream;
 mod submit;
@@ -26,16 +26,16 @@ use crate::store::{Job, Route, Seen, State};
 use crate::telemetry;
 use record::{Step, Worker};
 pub use stream::FIRST_SOUND;
-pub(super) use submit::Departure;
+pub(super) use submit::PreparedSubmit;
 
 /// How often a process without the lease reads the record for its watchers.
 const GLANCE: Duration = Duration::from_millis(400);
 
 /// Starts the worker of a registered job, in a task that belongs to the server.
-pub(super) fn spawn(jobs: &Jobs, registration: Registration, departure: Option<Departure>) -> Watch {
+pub(super) fn spawn(jobs: &Jobs, registration: Registration, prepared: Option<PreparedSubmit>) -> Watch {
     let receiver = registration.sender.subscribe();
     let (handle, job) = (jobs.clone(), receiver.borrow().clone());
-    let running = async move { Worker::new(handle, registration).until_over(departure).await };
+    let running = async move { Worker::new(handle, registration).until_over(prepared).await };
     jobs.shared.tracker.spawn(telemetry::job(&job.id, job.kind.word(), running));
     receiver
 }
@@ -43,11 +43,11 @@ pub(super) fn spawn(jobs: &Jobs, registration: Registration, departure: Option<D
 impl Worker {
     /// Works on the job until it is over. If another process has the job, only shows its record while there are
     /// watchers.
-    async fn until_over(mut self, mut departure: Option<Departure>) {
-        let mut mine = departure.is_some();
+    async fn until_over(mut self, mut prepared: Option<PreparedSubmit>) {
+        let mut mine = prepared.is_some();
         loop {
             if mine || Box::pin(self.claim()).await {
-                let _ = self.drive(departure.take()).await;
+                let _ = self.drive(prepared.take()).await;
                 self.slot = None;
                 mine = false;
             }
@@ -109,11 +109,11 @@ impl Worker {
 
     /// Each step's future is on the heap only while it runs, because most jobs wait for their next poll and should be
     /// small.
-    async fn drive(&mut self, mut departure: Option<Departure>) -> Step {
+    async fn drive(&mut self, mut prepared: Option<PreparedSubmit>) -> Step {
         while !self.job.state.is_over() {
             match self.job.state.clone() {
-                State::Submitting { .. } => match departure.take() {
-                    Some(departure) => Box::pin(submit::submit(self, departure)).await?,
+                State::Submitting { .. } => match prepared.take() {
+                    Some(prepared) => Box::pin(submit::submit(self, prepared)).await?,
                     None => Box::pin(self.orphaned()).await?,
                 },
                 State::Running { .. } if self.job.cancel_requested => {

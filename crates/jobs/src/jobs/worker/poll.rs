@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::answer;
 use super::deliver::record_result;
 use super::failure::{done_without_file, ended};
+use super::raw_answer;
 use super::record::{Interrupted, Step, Worker, Write};
 use crate::api::task::Progress;
 use crate::api::{ApiError, Blame};
@@ -103,7 +103,7 @@ async fn failed_poll(worker: &mut Worker, error: &ApiError) -> Step {
             .await;
     }
     if error.unread().is_some() && misses.saturating_add(1) >= UNREADABLE_POLLS {
-        let kept = answer::keep(worker, error).await;
+        let kept = raw_answer::keep(worker, error).await;
         let lost = format!("MiniMax's answers about the task cannot be read: {error}{kept}");
         return worker.see(Seen::Lost(lost)).await;
     }

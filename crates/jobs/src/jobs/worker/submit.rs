@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answer;
 use super::deliver::record_result;
 use super::failure::{failure, too_late, traced};
 use super::overflow::{Overflow, overflow};
+use super::raw_answer;
 use super::record::{Interrupted, Step, Worker, Write};
 use super::stream;
 use crate::api::retry::{self, Nature};
@@ -26,8 +26,8 @@ const REFUSALS: u32 = 8;
 /// Further tries are made only within this time after the first refusal. Then the order fails, and nothing was bought.
 const REFUSED_FOR: Duration = Duration::from_secs(900);
 
-/// A request that is about to leave: in its queue, or with a permit.
-pub(crate) struct Departure {
+/// A paid request that is about to leave: it waits in its queue, or has a permit.
+pub(crate) struct PreparedSubmit {
     order: Box<dyn Order>,
     ticket: Ticket,
     /// A permit that was free at once.
@@ -38,7 +38,7 @@ pub(crate) struct Departure {
     recorded: Duration,
 }
 
-impl Departure {
+impl PreparedSubmit {
     pub(crate) fn of(
         api: &Client,
         order: Box<dyn Order>,
@@ -61,8 +61,8 @@ fn in_line(ticket: &Ticket) -> String {
 }
 
 /// Sends the request when it has a permit. Sends it again only if MiniMax provably did not take it.
-pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
-    let Departure { mut order, mut ticket, mut permit, overflow: mut purchase, mut recorded } = departure;
+pub(super) async fn submit(worker: &mut Worker, prepared: PreparedSubmit) -> Step {
+    let PreparedSubmit { mut order, mut ticket, mut permit, overflow: mut purchase, mut recorded } = prepared;
     let mut jobs = worker.jobs.clone();
     let (mut tries, mut refused) = (1, None);
     if permit.is_none() && matches!(worker.job.state, State::Submitting { sent: true, .. }) {
@@ -128,7 +128,7 @@ pub(super) async fn submit(worker: &mut Worker, departure: Departure) -> Step {
                 },
                 Accepted::Unknown => {
                     worker.job.unread = error.unread().map(str::to_owned);
-                    answer::ended(worker, &error, traced(&error)).await
+                    raw_answer::ended(worker, &error, traced(&error)).await
                 }
             };
         };

@@ -1,3 +1,5 @@
+//! Tests of what is kept of ended jobs, and what is removed.
+
 use std::path::Path;
 
 use data_encoding::HEXLOWER;

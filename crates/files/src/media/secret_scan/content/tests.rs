@@ -1,3 +1,5 @@
+//! Tests of the search for secrets in texts and media files.
+
 use std::io::Cursor;
 
 use super::*;

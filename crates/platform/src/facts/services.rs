@@ -1,4 +1,4 @@
-//! Facts besides the models: upload limits and prices of single calls.
+//! Facts besides the models: MiniMax's hosts, upload limits, and prices of single calls.
 
 use std::sync::OnceLock;
 
@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Price, overlay};
 
-/// The tables of `offer.json`.
+/// The tables of `services.json`.
 #[derive(Debug, Default, Deserialize)]
-pub struct Offer {
+pub struct Services {
     calls: Vec<Call>,
     /// The chat model that describes images when the plan's vision endpoint is not available.
     pub vision: Vision,
@@ -84,13 +84,13 @@ fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static [&'static
     Ok(leaked.leak())
 }
 
-/// The tables of `offer.json`, with the user's overlay.
-pub fn offer() -> &'static Offer {
-    static OFFER: OnceLock<Offer> = OnceLock::new();
-    OFFER.get_or_init(|| overlay::table("offer.json"))
+/// The tables of `services.json`, with the user's overlay.
+pub fn services() -> &'static Services {
+    static SERVICES: OnceLock<Services> = OnceLock::new();
+    SERVICES.get_or_init(|| overlay::table("services.json"))
 }
 
-impl Offer {
+impl Services {
     /// The price of one call of a tool.
     pub fn each(&self, tool: &str) -> Price {
         self.calls.iter().find(|row| row.alias == tool).map_or_else(Price::default, |row| row.each)
@@ -119,9 +119,9 @@ mod tests {
 
     #[test]
     fn the_tables_parse() {
-        let offer: Offer = serde_json::from_str(include_str!("offer.json")).unwrap();
-        let price = offer.each("understand_image").in_currency(Currency::Usd).unwrap();
+        let services: Services = serde_json::from_str(include_str!("services.json")).unwrap();
+        let price = services.each("understand_image").in_currency(Currency::Usd).unwrap();
         assert_eq!(price.to_string(), "$0.01");
-        assert_eq!(offer.purpose("voice_clone").unwrap().rules.len(), 1);
+        assert_eq!(services.purpose("voice_clone").unwrap().rules.len(), 1);
     }
 }

@@ -19,7 +19,7 @@ const MORE: u32 = 40;
 /// The permits of one group that all servers have taken lately. Times are Unix milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Bucket {
+pub struct TakenPermits {
     /// When permits were taken, and how many at that time.
     taken: VecDeque<(i64, u32)>,
     /// When the next permit is due at an even spacing.
@@ -74,7 +74,7 @@ fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-impl Bucket {
+impl TakenPermits {
     /// Takes permits at `now`.
     pub fn take(&mut self, demand: &Demand, now: i64) -> Grant {
         let rule = demand.rule;
@@ -166,31 +166,31 @@ mod tests {
 
     #[test]
     fn a_limit_of_ten_a_minute_holds_for_all_servers_together() {
-        let mut bucket = Bucket::default();
+        let mut permits = TakenPermits::default();
         let demand = demand(10, 60, 10, 4);
-        let counts: Vec<_> = (0..5).map(|server| bucket.take(&demand, 1_000 + server).count).collect();
+        let counts: Vec<_> = (0..5).map(|server| permits.take(&demand, 1_000 + server).count).collect();
         assert_eq!(counts.iter().sum::<u32>(), 10, "{counts:?}");
-        let wait = bucket.take(&demand, 2_000).wait;
+        let wait = permits.take(&demand, 2_000).wait;
         assert!(wait > Duration::from_secs(59), "{wait:?}");
-        assert_eq!(bucket.take(&demand, 60_500).count, 0, "the minute of the first is not over");
-        assert_eq!(bucket.take(&demand, 65_000).count, 4);
+        assert_eq!(permits.take(&demand, 60_500).count, 0, "the minute of the first is not over");
+        assert_eq!(permits.take(&demand, 65_000).count, 4);
     }
 
     #[test]
     fn a_permit_that_is_given_back_can_be_taken_again() {
-        let mut bucket = Bucket::default();
-        let first = bucket.take(&demand(10, 60, 10, 10), 1_000);
+        let mut permits = TakenPermits::default();
+        let first = permits.take(&demand(10, 60, 10, 10), 1_000);
         assert_eq!(first.count, 10);
         let back = Demand { unused: vec![(first.at, 3)], ..demand(10, 60, 10, 10) };
-        assert_eq!(bucket.take(&back, 1_100).count, 3);
+        assert_eq!(permits.take(&back, 1_100).count, 3);
     }
 
     #[test]
     fn far_from_the_limit_a_server_takes_permits_in_advance() {
-        let mut bucket = Bucket::default();
-        assert_eq!(bucket.take(&demand(600, 60, 30, 1), 1_000).count, 16);
+        let mut permits = TakenPermits::default();
+        assert_eq!(permits.take(&demand(600, 60, 30, 1), 1_000).count, 16);
         assert_eq!(
-            bucket.take(&demand(600, 60, 30, 0), 1_000).count,
+            permits.take(&demand(600, 60, 30, 0), 1_000).count,
             0,
             "a server without requests takes none"
         );
@@ -198,18 +198,18 @@ mod tests {
 
     #[test]
     fn a_refusal_of_one_server_slows_all_until_requests_are_accepted() {
-        let mut bucket = Bucket::default();
+        let mut permits = TakenPermits::default();
         let refusal = Some(Refusal { pause: Duration::from_secs(3), gap: Some(Duration::from_secs(12)) });
-        assert_eq!(bucket.take(&Demand { refusal, ..demand(10, 60, 3, 1) }, 101_000).count, 0);
+        assert_eq!(permits.take(&Demand { refusal, ..demand(10, 60, 3, 1) }, 101_000).count, 0);
         let other = demand(10, 60, 3, 3);
-        let waits = bucket.take(&other, 101_100);
+        let waits = permits.take(&other, 101_100);
         assert_eq!((waits.count, waits.wait), (0, Duration::from_millis(2_900)));
-        assert_eq!(bucket.take(&other, 104_000).count, 1);
-        assert!(bucket.take(&other, 105_000).wait > Duration::from_secs(9));
+        assert_eq!(permits.take(&other, 104_000).count, 1);
+        assert!(permits.take(&other, 105_000).wait > Duration::from_secs(9));
         let (mut now, mut sent) = (104_000, 0);
-        while bucket.gap > 6_400 {
+        while permits.gap > 6_400 {
             now += 1_000;
-            sent += bucket.take(&other, now).count;
+            sent += permits.take(&other, now).count;
             assert!(sent < 20 && now < 1_000_000, "it recovers");
         }
     }
@@ -224,12 +224,12 @@ mod tests {
             steps in prop::collection::vec((0_i64..5_000, 0_u32..8, 0_i64..2_000, any::<bool>()), 1..200),
         ) {
             let base = demand(count, seconds, burst.min(count), 0);
-            let (mut bucket, mut now) = (Bucket::default(), 1_000);
+            let (mut permits, mut now) = (TakenPermits::default(), 1_000);
             let (mut sent, mut unused) = (Vec::new(), Vec::new());
             for (pause, wanted, delay, uses) in steps {
                 now += pause;
                 let asked = Demand { wanted, unused: std::mem::take(&mut unused), ..base.clone() };
-                let grant = bucket.take(&asked, now);
+                let grant = permits.take(&asked, now);
                 if uses {
                     let used = now + delay.min(millis(life(base.rule)));
                     sent.extend((0..grant.count).map(|_| used));

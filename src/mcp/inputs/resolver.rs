@@ -26,7 +26,7 @@ const FETCHED: &str = "fetched";
 
 /// A resolved media input.
 #[derive(Debug)]
-pub(crate) enum Source {
+pub(crate) enum ResolvedInput {
     /// A file at MiniMax, by its id.
     Uploaded(u64),
     /// A link that a caller gives, which the guard checks when it is fetched.
@@ -50,7 +50,7 @@ pub(crate) struct Local {
 
 /// Finds the media inputs of one caller.
 #[derive(Debug, Clone)]
-pub(crate) struct Sources {
+pub(crate) struct InputResolver {
     config: Arc<Config>,
     caller: Arc<Caller>,
     jobs: Jobs,
@@ -60,7 +60,7 @@ pub(crate) struct Sources {
     pub(crate) ownership: Ownership,
 }
 
-impl Sources {
+impl InputResolver {
     pub(crate) fn new(
         config: Arc<Config>,
         caller: Arc<Caller>,
@@ -238,18 +238,18 @@ impl Sources {
     }
 
     /// Resolves the argument `field`.
-    pub(crate) async fn find(&self, field: &str, text: &str) -> Result<Source, ToolError> {
+    pub(crate) async fn find(&self, field: &str, text: &str) -> Result<ResolvedInput, ToolError> {
         Ok(match self.reference(field, text).await? {
-            Reference::Url(link) => Source::Link(link),
+            Reference::Url(link) => ResolvedInput::Link(link),
             Reference::Uploaded(id) => {
                 self.ownership.check_file(field, id).await?;
-                Source::Uploaded(id)
+                ResolvedInput::Uploaded(id)
             }
-            Reference::Data(blob) => Source::Data(blob),
-            Reference::Path(path) => Source::Path(path),
+            Reference::Data(blob) => ResolvedInput::Data(blob),
+            Reference::Path(path) => ResolvedInput::Path(path),
             Reference::Made { job, name } => match self.made(field, &job, &name).await? {
-                Ok(path) => Source::Path(path),
-                Err(link) => Source::Made(link),
+                Ok(path) => ResolvedInput::Path(path),
+                Err(link) => ResolvedInput::Made(link),
             },
         })
     }
@@ -258,20 +258,22 @@ impl Sources {
     pub(crate) async fn content(
         &self,
         field: &str,
-        source: Source,
+        source: ResolvedInput,
         limits: &Limits,
     ) -> Result<Blob, ToolError> {
         let wrong = |problem: InputProblem| ToolError::argument(field, problem.to_string());
         match source {
-            Source::Uploaded(_) => Err(ToolError::argument(field, "is at MiniMax and cannot be read here")),
-            Source::Data(blob) => media::check(&blob, limits).await.map(|()| blob).map_err(wrong),
-            Source::Path(path) => self.loaded(field, &path, limits).await,
-            Source::Link(link) => {
+            ResolvedInput::Uploaded(_) => {
+                Err(ToolError::argument(field, "is at MiniMax and cannot be read here"))
+            }
+            ResolvedInput::Data(blob) => media::check(&blob, limits).await.map(|()| blob).map_err(wrong),
+            ResolvedInput::Path(path) => self.loaded(field, &path, limits).await,
+            ResolvedInput::Link(link) => {
                 let _fetching = self.work.link_permit().await?;
                 let fetched = in_time(self.jobs.input_fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| self.unfetched(field, problem))
             }
-            Source::Made(link) => {
+            ResolvedInput::Made(link) => {
                 let _fetching = self.work.link_permit().await?;
                 let fetched = in_time(self.jobs.result_fetcher().fetch(&self.secured(&link), limits)).await;
                 fetched.map_err(|problem| self.unfetched(field, problem))

@@ -14,9 +14,9 @@ use crate::documents::file::ConfigFile;
 use crate::documents::{self as document, Place};
 use crate::texts::setup as say;
 
-/// One file and its planned change.
+/// The change that will be made to one file.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct PlannedEdit {
     pub(super) client: &'static Client,
     file: ConfigFile,
     change: Change,
@@ -54,8 +54,8 @@ pub(super) fn input() -> Value {
     json!({ "type": "promptString", "id": INPUT, "description": "MiniMax API key", "password": true })
 }
 
-impl Plan {
-    /// The plan that adds the entry to the file.
+impl PlannedEdit {
+    /// The edit that adds the entry to the file.
     pub(super) fn addition(
         client: &'static Client,
         path: &Path,
@@ -91,7 +91,7 @@ impl Plan {
         Ok(Self { client, file, change, entry: (old, Some(new)) })
     }
 
-    /// The plan that removes the entry from the file. An entry that `setup` did not write is not changed.
+    /// The edit that removes the entry from the file. An entry that `setup` did not write is not changed.
     pub(super) fn removal(
         client: &'static Client,
         path: &Path,

@@ -17,7 +17,7 @@ pub(crate) const PIECE: usize = 256 * 1024;
 /// Content that can be read again. The file stays open, so the bytes come from the file that was checked even if its
 /// path is replaced.
 #[derive(Clone)]
-pub struct Source(Held);
+pub struct Resendable(Held);
 
 #[derive(Clone)]
 enum Held {
@@ -27,18 +27,18 @@ enum Held {
 }
 
 /// Omits the bytes, which may be a person's voice.
-impl fmt::Debug for Source {
+impl fmt::Debug for Resendable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = match &self.0 {
             Held::Memory(bytes) => bytes.len() as u64,
             Held::Disk { bytes, .. } => *bytes,
             Held::Stored(file) => file.bytes(),
         };
-        write!(f, "Source({bytes} bytes)")
+        write!(f, "Resendable({bytes} bytes)")
     }
 }
 
-impl Source {
+impl Resendable {
     /// Wraps the content of an input of `bytes` bytes.
     pub async fn of(content: Content, bytes: u64) -> Self {
         Self(match content {
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    async fn whole(source: &Source) -> io::Result<Vec<u8>> {
+    async fn whole(source: &Resendable) -> io::Result<Vec<u8>> {
         source.chunks().try_fold(Vec::new(), async |all, piece| Ok([all, piece.to_vec()].concat())).await
     }
 
@@ -144,7 +144,7 @@ mod tests {
         let content: Vec<u8> = (0..=250_u8).cycle().take(3 * PIECE + 17).collect();
         std::fs::write(&path, &content).unwrap();
         let file = tokio::fs::File::open(&path).await.unwrap();
-        let source = Source::of(Content::Disk(file), content.len() as u64).await;
+        let source = Resendable::of(Content::Disk(file), content.len() as u64).await;
         std::fs::remove_file(&path).unwrap();
         let mut left = source.chunks();
         assert_eq!(left.next().await.unwrap().unwrap().len(), PIECE);
@@ -159,7 +159,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, b"12345").unwrap();
         let file = tokio::fs::File::open(&path).await.unwrap();
-        let source = Source::of(Content::Disk(file), 6).await;
+        let source = Resendable::of(Content::Disk(file), 6).await;
         assert_eq!(whole(&source).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -6,23 +6,23 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::adaptive::{AdaptiveLimiter, Rule};
-use super::bucket::{Demand, Grant, Refusal, life};
+use super::taken_permits::{Demand, Grant, Refusal, life};
 
 /// How long to wait after the store could not be asked.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
-/// The right to send one request, from the store.
+/// A permit from the store. It expires.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Token {
+pub(super) struct HeldPermit {
     until: Instant,
     at: i64,
 }
 
-/// The tokens of one queue, and the news that the store does not have yet.
+/// The permits of one queue, and what the store does not know yet.
 #[derive(Debug, Default)]
-pub(super) struct Share {
-    held: VecDeque<Token>,
-    /// The store has no token before this time.
+pub(super) struct HeldPermits {
+    held: VecDeque<HeldPermit>,
+    /// The store has no permit before this time.
     next: Option<Instant>,
     unused: Vec<(i64, u32)>,
     late: u32,
@@ -31,20 +31,20 @@ pub(super) struct Share {
     alone: Option<AdaptiveLimiter>,
 }
 
-impl Share {
-    /// A token, if one is left.
-    pub fn take(&mut self, now: Instant) -> Option<Token> {
+impl HeldPermits {
+    /// A permit, if one is left.
+    pub fn take(&mut self, now: Instant) -> Option<HeldPermit> {
         self.lapse(now);
         self.held.pop_front()
     }
 
-    pub fn put_back(&mut self, token: Token) {
-        self.held.push_front(token);
+    pub fn put_back(&mut self, permit: HeldPermit) {
+        self.held.push_front(permit);
     }
 
     /// Records that the request was sent at `now`.
-    pub fn spend(&mut self, token: Token, now: Instant) {
-        self.late += u32::from(now > token.until);
+    pub fn spend(&mut self, permit: HeldPermit, now: Instant) {
+        self.late += u32::from(now > permit.until);
     }
 
     pub fn count(&mut self, now: Instant) -> usize {
@@ -52,7 +52,7 @@ impl Share {
         self.held.len()
     }
 
-    /// How long until there may be a token.
+    /// How long until there may be a permit.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         self.next.and_then(|next| next.checked_duration_since(now)).filter(|_| self.held.is_empty())
     }
@@ -64,19 +64,19 @@ impl Share {
     }
 
     fn lapse(&mut self, now: Instant) {
-        while let Some(token) = self.held.pop_front_if(|token| token.until <= now) {
-            self.unused.push((token.at, 1));
+        while let Some(permit) = self.held.pop_front_if(|permit| permit.until <= now) {
+            self.unused.push((permit.at, 1));
         }
     }
 
     pub fn grant(&mut self, grant: Grant, rule: Rule, asked: Instant) {
-        let token = Token { until: asked + life(rule), at: grant.at };
-        self.held.extend((0..grant.count).map(|_| token));
+        let permit = HeldPermit { until: asked + life(rule), at: grant.at };
+        self.held.extend((0..grant.count).map(|_| permit));
         self.next = Some(Instant::now() + grant.wait);
         self.alone = None;
     }
 
-    /// When there may be a token.
+    /// When there may be a permit.
     pub fn next(&self, now: Instant) -> Instant {
         self.next.unwrap_or(now)
     }
@@ -86,7 +86,7 @@ impl Share {
         self.refusal.is_some()
     }
 
-    /// A demand for `wanted` tokens, with the news that the store does not have yet.
+    /// A demand for `wanted` permits, with what the store does not know yet.
     pub fn demand(&mut self, group: &'static str, rule: Rule, wanted: u32, free: bool) -> Demand {
         Demand {
             group,
@@ -111,13 +111,13 @@ impl Share {
             return;
         }
         let alone = self.alone.get_or_insert_with(|| AdaptiveLimiter::new(Some(part(demand.rule, servers))));
-        let token = Token { until: now + AGAIN, at: 0 };
+        let permit = HeldPermit { until: now + AGAIN, at: 0 };
         for _ in 0..demand.wanted {
             if alone.ready_at(now) > now {
                 break;
             }
             alone.record_send(now);
-            self.held.push_back(token);
+            self.held.push_back(permit);
         }
     }
 }
