@@ -120,7 +120,7 @@ fn rows(bench: &mut Criterion) {
     let purchase = Purchase {
         tool: "text_to_image",
         principal: "local".to_owned(),
-        allowance: None,
+        budget_day: None,
         model: "image-01".to_owned(),
         currency: Currency::Usd,
         estimate: Some(Money::from_millionths(3500, Currency::Usd)),

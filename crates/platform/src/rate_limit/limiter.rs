@@ -83,7 +83,7 @@ pub struct Permit {
     at: Instant,
     sent: bool,
     /// The store's permit for the request, if servers share the limit.
-    held_permit: Option<HeldPermit>,
+    held: Option<HeldPermit>,
 }
 
 /// One of the requests or tasks that may be in flight at once. Dropping it frees the slot.
@@ -156,12 +156,12 @@ impl RateLimiter {
         if at > now {
             return Attempt::At(at);
         }
-        let held_permit = match queue.held_permits.as_mut().map(|held| held.take(now)) {
+        let held = match queue.held_permits.as_mut().map(|held| held.take(now)) {
             Some(None) => {
                 self.asking.notify_one();
                 return Attempt::Behind;
             }
-            held_permit => held_permit.flatten(),
+            held => held.flatten(),
         };
         queue.waiting.remove(&waiter.number);
         queue.limiter.record_send(now);
@@ -171,7 +171,7 @@ impl RateLimiter {
             queues.buying += 1;
         }
         let slot = Slot { limiter: Arc::clone(self), group: waiter.group };
-        Attempt::Go(Permit { slot: Some(slot), at: now, sent: false, held_permit })
+        Attempt::Go(Permit { slot: Some(slot), at: now, sent: false, held })
     }
 }
 
@@ -293,8 +293,8 @@ impl Permit {
         let mut queues = slot.limiter.queues();
         let queue = queues.queue(slot.group, slot.limiter.limits);
         queue.limiter.correct_send(self.at, now);
-        if let (Some(held), Some(held_permit)) = (&mut queue.held_permits, self.held_permit.take()) {
-            held.spend(held_permit, now);
+        if let (Some(all), Some(held)) = (&mut queue.held_permits, self.held.take()) {
+            all.spend(held, now);
         }
         (self.at, self.sent) = (now, true);
     }
@@ -337,8 +337,8 @@ impl Drop for Permit {
             let mut queues = slot.limiter.queues();
             let queue = queues.queue(slot.group, slot.limiter.limits);
             queue.limiter.cancel_send(self.at);
-            if let (Some(held), Some(held_permit)) = (&mut queue.held_permits, self.held_permit.take()) {
-                held.put_back(held_permit);
+            if let (Some(all), Some(held)) = (&mut queue.held_permits, self.held.take()) {
+                all.put_back(held);
             }
         }
         slot.answered();
