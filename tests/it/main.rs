@@ -80,6 +80,7 @@ mod callers;
 mod cancellation;
 mod endings;
 mod leaving;
+mod next_steps;
 // Several callers of one account, and their files, tasks and voices at MiniMax.
 mod ownership;
 mod packages;
