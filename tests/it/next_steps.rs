@@ -3,7 +3,7 @@
 use minimax_mcp::sandbox::{Act, Rule};
 use serde_json::{Value, json};
 
-use crate::harness::{World, eventually, text};
+use crate::harness::{World, eventually, quick, text};
 use crate::s3;
 use crate::voice::recording;
 
@@ -95,4 +95,30 @@ async fn a_file_that_cannot_be_fetched_again_is_not_promised() {
     let (next, notes) = (view["next"].as_str().unwrap(), view["warnings"].to_string());
     assert!(next.starts_with("What is not saved cannot be fetched again."), "{next}");
     assert!(notes.contains("came without a link") && !notes.contains("https://host/path"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_price_that_is_only_bounded_is_told_with_its_bound() {
+    let world = World::new().await;
+    let video = world.make("generate_video", json!({ "prompt": "A fox" })).await;
+    let mut order = json!({
+        "prompt": "It runs", "model": "MiniMax-H3", "reference_videos": [video["files"][0]["uri"]], "dry_run": true,
+    });
+    let result = world.call("generate_video", order.clone()).await;
+    assert!(text(&result).contains("at most $1.60 in all"), "{}", text(&result));
+    let view = result.structured_content.unwrap();
+    assert!(view["cost"]["basis"].as_str().unwrap().ends_with("at most $1.60 in all"), "{view}");
+    order["dry_run"] = json!(false);
+    let made = world.make("generate_video", order).await;
+    assert_eq!(made["usage"]["input_seconds"], 6, "{made}");
+    assert_eq!(made["cost"]["actual"], 0.88, "5 s and the 6 s of the reference: {made}");
+    assert!(!made["cost"]["basis"].as_str().unwrap().contains("at most"), "{made}");
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_budget_is_never_rounded_up() {
+    let world = World::with(quick(), &[("MINIMAX_BUDGET_DAY", "0.01")]).await;
+    world.make("chat", json!({ "prompt": "Hello", "max_tokens": 100 })).await;
+    let said = text(&world.call("check_account", json!({})).await);
+    assert!(said.contains("MINIMAX_BUDGET_DAY $0.01 ($0.0099 left)"), "{said}");
 }
