@@ -150,8 +150,7 @@ impl Consent {
         let unanswered =
             |error: ServiceError| not_confirmed(&format!("the question was not answered ({error})"));
         let question = ServerRequest::ElicitRequest(ElicitRequest::new(form));
-        let mut options = PeerRequestOptions::default();
-        options.timeout = Some(within);
+        let options = PeerRequestOptions::with_timeout(within);
         let asked = call.peer.send_cancellable_request(question, options).await.map_err(unanswered)?;
         let id = asked.id.clone();
         let asking = asked.await_response();
