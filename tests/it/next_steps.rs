@@ -160,6 +160,7 @@ async fn a_server_without_download_file_does_not_advise_it() {
     }
 }
 
+#[expect(deprecated, reason = "older clients know nothing else")]
 #[tokio::test]
 async fn every_listed_resource_can_be_subscribed_to() {
     let world = World::new().await;

@@ -112,12 +112,11 @@ impl Server {
         let id = read_task_id(&input.task_id)?;
         let known = self.jobs().by_task(self.principal(), id).await?;
         let elsewhere = known.is_some() && input.output_directory.is_some();
-        let watch = match known {
-            Some(job) => self.jobs().watch_task(self.principal(), &job.id).await?,
-            None => {
-                refuse_job(self, id).await?;
-                Some(adopt(self, id, input.output_directory.as_deref()).await?)
-            }
+        let watch = if let Some(job) = known {
+            self.jobs().watch_task(self.principal(), &job.id).await?
+        } else {
+            refuse_job(self, id).await?;
+            Some(adopt(self, id, input.output_directory.as_deref()).await?)
         };
         let Some(watch) = watch else { return Err(no_task(id)) };
         let job = self.presenter.wait_for(watch, &call, Duration::from_secs(45), progress::is_known).await;
