@@ -298,6 +298,11 @@ fn check_calls(protocol: Protocol, messages: &[Value]) -> Result<(), ToolError> 
         let problem = format!("{stray} is not the id of a call in this conversation ({known})");
         return Err(ToolError::argument("tool_call_id", problem));
     }
+    let mut answered = HashSet::new();
+    if let Some(again) = results.iter().find(|id| !answered.insert(*id)) {
+        let problem = format!("{again} is the id of a call that has its result already; each call takes one");
+        return Err(ToolError::argument("tool_call_id", problem));
+    }
     let open: Vec<_> = calls.into_iter().filter(|id| !given.contains(id)).collect();
     if open.is_empty() {
         return Ok(());

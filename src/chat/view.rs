@@ -112,7 +112,9 @@ impl ChatView {
                     .to_owned()
             }
             Some("length") => {
-                format!("The answer was cut at max_tokens. Call chat with {again} to continue it.")
+                format!(
+                    "The answer was cut at max_tokens. Call chat with {again} and a prompt such as `go on`."
+                )
             }
             Some("content_filter") => "MiniMax withheld the rest. Rephrase the question.".to_owned(),
             _ => format!("Done. To continue, call chat with {again}."),

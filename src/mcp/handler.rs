@@ -234,8 +234,12 @@ impl ServerHandler for Server {
                         which waits for a job";
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, text, None));
         }
+        let server = self.for_caller(&context)?;
+        if resources::never_changes(&server, &request.uri).await? {
+            return Ok(());
+        }
         let session = subscriptions::session_of(&context);
-        self.for_caller(&context)?.subscriber().subscribe(request.uri, session, context.peer).await
+        server.subscriber().subscribe(request.uri, session, context.peer).await
     }
 
     async fn unsubscribe(

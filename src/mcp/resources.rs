@@ -102,6 +102,18 @@ pub(crate) async fn read(
     Ok(ReadResourceResult::new(vec![contents]))
 }
 
+/// Whether the URI names a table, or a file that a job has made: a subscription to it is accepted and has nothing to
+/// tell.
+pub(crate) async fn never_changes(server: &Server, uri: &str) -> Result<bool, ErrorData> {
+    if tables(server).any(|table| table.uri == uri) {
+        return Ok(true);
+    }
+    let Some(ResourceName::File(id, name)) = parse(uri) else { return Ok(false) };
+    let job = server.jobs().get(server.principal(), id).await;
+    let job = job.map_err(|error| server.presenter.protocol_error(&error))?;
+    Ok(job.is_some_and(|job| job.files.iter().any(|file| file.name == name)))
+}
+
 async fn job_named(server: &Server, id: &str, uri: &str) -> Result<Job, ErrorData> {
     let job = server.jobs().get(server.principal(), id).await;
     let job = job.map_err(|error| server.presenter.protocol_error(&error))?;

@@ -18,7 +18,7 @@ use crate::mcp::error;
 use crate::mcp::progress;
 use crate::mcp::revision::{Feature, Revision};
 use crate::mcp::server::Server;
-use crate::result::job_view::time;
+use crate::result::job_view::{next, time};
 use crate::telemetry;
 
 /// A call that ends within this many seconds returns its result as usual, because a task costs the model a turn.
@@ -88,7 +88,8 @@ pub(crate) async fn cancel(server: &Server, id: &str) -> Result<(), ErrorData> {
 }
 
 fn result_of(server: &Server, job: &Job) -> Result<JsonObject, ErrorData> {
-    let CallToolResponse::Complete(mut result) = server.presenter.job(job).into_call_tool_result()? else {
+    let response = server.presenter.marked(server.presenter.job(job).into_call_tool_result()?);
+    let CallToolResponse::Complete(mut result) = response else {
         return Err(ErrorData::internal_error("a job view that is not a result", None));
     };
     error::classify(&mut result);
@@ -102,9 +103,14 @@ fn task_like(job: &Job, status: TaskStatus) -> Task {
     let at = |milliseconds| time(milliseconds).unwrap_or_default();
     let quick = matches!(job.kind, Kind::Image | Kind::Speech | Kind::Transcription | Kind::Voice);
     let interval = if quick { 2_000 } else { 5_000 };
+    let message = match &job.state {
+        // There is no result to say whether MiniMax bills it.
+        State::Cancelled { .. } => format!("{}. {}", progress::words(job), next(job)),
+        _ => progress::words(job),
+    };
     // Records are kept, so a task does not expire.
     Task::new(&job.id, status, at(job.created_at), at(job.updated_at))
-        .with_status_message(progress::words(job))
+        .with_status_message(message)
         .with_poll_interval_ms(interval)
 }
 

@@ -380,7 +380,7 @@ fn done(kind: Kind) -> &'static str {
 }
 
 /// What the caller can do now, in one sentence.
-fn next(job: &Job) -> String {
+pub(crate) fn next(job: &Job) -> String {
     let id = &job.id;
     match &job.state {
         State::Running { advice: Some(advice), .. } => {
@@ -390,6 +390,9 @@ fn next(job: &Job) -> String {
             format!(
                 "Still running. Call get_job with job_id {id} to wait for it; the job continues regardless."
             )
+        }
+        State::Done { .. } if job.is_undelivered() && !job.can_be_fetched() => {
+            "What is not saved cannot be fetched again. Let the user decide whether to order it again.".to_owned()
         }
         State::Done { .. } if job.is_undelivered() => {
             format!(

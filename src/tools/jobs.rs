@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Toolset;
-use crate::jobs::{CALLERS, Cancel, Filter, Job, MOST_READ, STATUSES, cancel};
+use crate::jobs::{CALLERS, Cancel, Filter, Job, MOST_READ, STATUSES, State, cancel};
 use crate::mcp::cursor;
 use crate::mcp::{Server, Shown, ToolError, ToolSpec, forty_five, progress};
 use crate::media::units::age;
@@ -219,9 +219,10 @@ impl Server {
         };
         Ok(match cancelled {
             Cancel::Cancelled(job) => self.presenter.job(&job),
-            Cancel::Over(job) => {
-                self.presenter.job(&job).saying("It had already ended; nothing was cancelled.")
-            }
+            Cancel::Over(job) => self.presenter.job(&job).saying(match job.state {
+                State::Cancelled { .. } => "It had been cancelled before.",
+                _ => "It had already ended; nothing was cancelled.",
+            }),
             Cancel::Requested(job) => self.presenter.job(&job).saying(
                 "The order is on its way to MiniMax. The cancellation is recorded, and is carried out when MiniMax gives \
                  the order a task id. A result that comes without one is paid for, and is kept.",

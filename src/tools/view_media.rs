@@ -119,6 +119,15 @@ async fn address_of(server: &Server, path: &Path) -> Option<String> {
     })
 }
 
+/// What to give in place of a file that is not here.
+fn elsewhere(server: &Server) -> &'static str {
+    if server.policy.offers("download_file") {
+        "download_file saves it, then give the path"
+    } else {
+        "give the minimax:// uri of a job's file or of an upload"
+    }
+}
+
 async fn seen(
     server: &Server,
     uri: &str,
@@ -128,11 +137,11 @@ async fn seen(
 ) -> Result<View, ToolError> {
     let source = match source {
         ResolvedInput::Link(_) => {
-            let problem = "is a link; download_file saves it, then give the path";
+            let problem = format!("is a link; {}", elsewhere(server));
             return Err(ToolError::argument("uri", problem));
         }
         ResolvedInput::Uploaded(_) => {
-            let problem = "is at MiniMax; download_file saves it, then give the path";
+            let problem = format!("is at MiniMax; {}", elsewhere(server));
             return Err(ToolError::argument("uri", problem));
         }
         source => source,

@@ -87,6 +87,11 @@ async fn an_unusable_facts_file_is_reported_by_each_call_and_nothing_is_sent() {
         (Some("{ not json"), ["MINIMAX_FACTS_FILE", "is not JSON"]),
         (Some(r#"{"imags": []}"#), ["MINIMAX_FACTS_FILE", "imags"]),
         (Some(r#"{"image": [{"model": "image-02"}]}"#), ["MINIMAX_FACTS_FILE", "aspect_ratios"]),
+        // A price that would not count.
+        (
+            Some(r#"{"calls": [{"alias": "web_search", "each": {"usd": 1}}]}"#),
+            ["unknown field `usd`", "expected `USD` or `CNY`"],
+        ),
     ] {
         let calls = vec![
             ("text_to_image", json!({ "prompt": "x" })),

@@ -222,7 +222,7 @@ async fn cancelling_says_whether_minimax_stopped_too() {
     assert_eq!(end["status"], "cancelled");
     assert!(end["next"].as_str().unwrap().contains("still finishes and bills it"), "{end}");
     let again = world.make("cancel_job", json!({ "job_id": hailuo["job_id"] })).await;
-    assert!(again["next"].as_str().unwrap().contains("already ended"), "{again}");
+    assert!(again["next"].as_str().unwrap().contains("cancelled before"), "{again}");
     // It is not polled any more.
     let looks = || world.sandbox.requests().iter().filter(|request| request.path.contains("query")).count();
     let before = looks();

@@ -106,6 +106,7 @@ mod model_names;
 mod models;
 mod money;
 mod music;
+mod next_steps;
 mod observe;
 mod odd_answers;
 mod odd_calls;

@@ -6,13 +6,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rmcp::RoleServer;
 use rmcp::model::{
-    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-    InputRequests, InputRequiredResult, InputResponses, ProtocolVersion, RequestStateCodec,
-    RequestStateError, SealOptions,
+    CancelledNotificationParam, ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult,
+    ElicitationAction, ElicitationSchema, InputRequest, InputRequests, InputRequiredResult, InputResponses,
+    ProtocolVersion, RequestStateCodec, RequestStateError, SealOptions, ServerRequest,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{PeerRequestOptions, RequestContext};
+use rmcp::{RoleServer, ServiceError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -34,6 +34,10 @@ use crate::telemetry;
 /// The name of the question among the input requests of a call, and the name of the field with the answer.
 const ASKED: &str = "confirm";
 const FIELD: &str = "buy";
+
+/// Why an answer of another shape than the specification's is no consent.
+const UNREADABLE: &str = "the client's answer to the question about the price cannot be read; it must have the action \
+                          accept, decline or cancel, and with accept a content";
 
 /// The longest prompt in a question, in characters.
 const PROMPT: usize = 80;
@@ -143,20 +147,31 @@ impl Consent {
     async fn ask(&self, bill: &Bill<'_>, call: &RequestContext<RoleServer>) -> Result<(), ToolError> {
         let within = self.config.confirm_within;
         let form = self.form(bill).await;
-        let asking = call.peer.create_elicitation_with_timeout(form, Some(within));
+        let unanswered =
+            |error: ServiceError| not_confirmed(&format!("the question was not answered ({error})"));
+        let question = ServerRequest::ElicitRequest(ElicitRequest::new(form));
+        let options = PeerRequestOptions::with_timeout(within);
+        let asked = call.peer.send_cancellable_request(question, options).await.map_err(unanswered)?;
+        let id = asked.id.clone();
+        let asking = asked.await_response();
         tokio::pin!(asking);
         let start = Instant::now();
         let mut heartbeat = progress::heartbeat();
         let answer = loop {
             tokio::select! {
-                answer = &mut asking => break answer,
-                () = call.ct.cancelled() => return Err(not_confirmed("the call was cancelled before anyone answered")),
+                answer = &mut asking => break answer.map_err(unanswered)?,
+                () = call.ct.cancelled() => {
+                    // Otherwise the question would stay on the person's screen, and a yes would do nothing.
+                    let gone = CancelledNotificationParam::new(Some(id), Some("the call was cancelled".to_owned()));
+                    let _ = call.peer.notify_cancelled(gone).await;
+                    return Err(not_confirmed("the call was cancelled before anyone answered"));
+                }
                 _ = heartbeat.tick() => progress::note(call, start, "waiting for a person's answer about the price").await,
             }
         };
         match answer {
-            Ok(answer) => read(&answer),
-            Err(error) => Err(not_confirmed(&format!("the question was not answered ({error})"))),
+            ClientResult::ElicitResult(answer) => read(&answer),
+            _ => Err(not_confirmed(UNREADABLE)),
         }
     }
 
@@ -177,8 +192,8 @@ impl Consent {
             // If the price has risen since then, the person is asked again.
             if covers(self.price_of(&sealed_question), bill.cost.ceiling()) {
                 let answer = responses.and_then(|mut all| all.remove(ASKED)).unwrap_or_default();
-                let answer: ElicitResult = serde_json::from_value(answer)
-                    .map_err(|_| not_confirmed("the answer that came with the call cannot be read"))?;
+                let answer: ElicitResult =
+                    serde_json::from_value(answer).map_err(|_| not_confirmed(UNREADABLE))?;
                 return read(&answer).map(|()| sealed_question);
             }
         }
@@ -292,9 +307,13 @@ fn read(answer: &ElicitResult) -> Result<(), ToolError> {
     let yes = answer.content.as_ref().and_then(|content| content.get(FIELD)).and_then(Value::as_bool);
     match (&answer.action, yes) {
         (ElicitationAction::Accept, Some(true)) => Ok(()),
-        (ElicitationAction::Accept | ElicitationAction::Decline, _) => {
-            Err(not_confirmed("the person has said no to the price"))
+        (ElicitationAction::Accept, None) => {
+            Err(not_confirmed("the question was accepted without an answer to `Buy it` (true or false)"))
         }
+        (ElicitationAction::Accept, Some(false)) => {
+            Err(not_confirmed("the question was accepted, but `Buy it` was not chosen"))
+        }
+        (ElicitationAction::Decline, _) => Err(not_confirmed("the person has said no to the price")),
         _ => Err(not_confirmed("the person has not answered")),
     }
 }

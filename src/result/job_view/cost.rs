@@ -20,11 +20,14 @@ pub(crate) struct CostView {
 
 impl CostView {
     pub(crate) fn of(cost: &Cost) -> Self {
+        let known = cost.actual.or(cost.estimated);
+        let bound = cost.most.filter(|_| known.is_none()).map(|most| format!("at most {most} in all"));
+        let basis = [cost.basis.clone(), bound].into_iter().flatten().collect::<Vec<_>>();
         Self {
             currency: cost.currency,
             estimated: cost.estimated,
             actual: cost.actual,
-            basis: cost.basis.clone(),
+            basis: Some(basis.join("; ")).filter(|basis| !basis.is_empty()),
         }
     }
 

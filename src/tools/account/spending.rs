@@ -175,7 +175,7 @@ impl Summary {
             let spent = spent.filter(|_| server.payer() != Payer::Caller);
             let left = spent.map(|spent| limit.left_after(spent.total));
             let name = key.map(|key| format!("{key} ")).unwrap_or_default();
-            let rest = left.map(|left| format!("{name}{}", left.sum_tag()));
+            let rest = left.map(|left| format!("{name}{}", left.left_tag()));
             words.push((format!("{setting} {}", limit.sum_tag()), rest));
             self.budgets.push(BudgetView {
                 setting,

@@ -147,7 +147,11 @@ impl Server {
             let (at, id) = place(file);
             cursor::give("list_files", &format!("{at}.{id}"))
         });
-        let row = |(file, key): KeyedFile| FileInfo { key: key.map(PaysWith::word), ..FileInfo::of(file) };
+        let only_link = !self.policy.offers("download_file");
+        let row = |(file, key): KeyedFile| {
+            let key = key.map(PaysWith::word);
+            FileInfo { key, only_link, ..FileInfo::of(file) }
+        };
         Ok(FileList { files: files.into_iter().map(row).collect(), total, next_cursor, warnings })
     }
 
@@ -346,10 +350,10 @@ impl IntoCallToolResult for FileList {
             .head([format!("{} of {}", self.files.len(), count(self.total, "file"))])
             .fact("next_cursor", self.next_cursor.as_deref())
             .notes(&self.warnings)
-            .next(if self.files.is_empty() {
-                ""
-            } else {
-                "download_file saves one by its file_id, the number."
+            .next(match self.files.first() {
+                None => "",
+                Some(first) if first.only_link => "get_file gives a link to one by its file_id, the number.",
+                Some(_) => "download_file saves one by its file_id, the number.",
             });
         Ok(report.result(&self)?.into())
     }

@@ -98,7 +98,7 @@ impl Server {
         let mime = opened.mime;
         let mut info = FileInfo::of(self.inputs.upload_opened(&input.purpose, opened).await?);
         info.mime_type = Some(mime.to_owned());
-        info.next = format!("Give this address, or the number as file_id, to {}.", row.used_by);
+        info.next = format!("Give the mm_file:// address to {}.", row.used_by);
         Ok(info)
     }
 
@@ -121,6 +121,7 @@ impl Server {
             }
             (None, Some(url)) => {
                 self.checkout.configured()?;
+                not_a_link(&url)?;
                 let folder = self.checkout.output.for_file(directory).await?;
                 let link = self.inputs.resolver.secured(url.trim());
                 // The query holds a signature that differs in each link to the same file.
@@ -133,6 +134,19 @@ impl Server {
             (None, None) => Err(ToolError::argument("file_id", "is missing; give it, or url")),
         }
     }
+}
+
+/// Refuses addresses that are no links, and says which tool takes them.
+fn not_a_link(url: &str) -> Result<(), ToolError> {
+    let given = url.trim().to_ascii_lowercase();
+    let problem = if given.starts_with("minimax://") {
+        "is a file of a job, which is on disk already or which get_job saves; url takes a link of MiniMax"
+    } else if given.starts_with("mm_file://") {
+        "is a file at MiniMax; give its number as file_id instead"
+    } else {
+        return Ok(());
+    };
+    Err(ToolError::argument("url", problem))
 }
 
 /// Opens the input and checks it by the rules of the purpose. The second part of the result keeps a fetched file on

@@ -24,7 +24,7 @@ use crate::mcp::model_name::ModelNames;
 use crate::mcp::{Bill, Draft, Server, Shown, ToolError, ToolSpec, progress};
 use crate::result::job_view::JobView;
 use crate::tools::video::input::VideoInput;
-use crate::tools::video::original::{no_task, read_task_id};
+use crate::tools::video::original::{no_task, read_task_id, refuse_job};
 
 pub(crate) const TOOLS: &[ToolSpec] = &[
     ToolSpec {
@@ -114,9 +114,11 @@ impl Server {
         let id = read_task_id(&input.task_id)?;
         let known = self.jobs().by_task(self.principal(), id).await?;
         let elsewhere = known.is_some() && input.output_directory.is_some();
-        let watch = match known {
-            Some(job) => self.jobs().watch_task(self.principal(), &job.id).await?,
-            None => Some(adopt(self, id, input.output_directory.as_deref()).await?),
+        let watch = if let Some(job) = known {
+            self.jobs().watch_task(self.principal(), &job.id).await?
+        } else {
+            refuse_job(self, id).await?;
+            Some(adopt(self, id, input.output_directory.as_deref()).await?)
         };
         let Some(watch) = watch else { return Err(no_task(id)) };
         let job = self.presenter.wait_for(watch, &call, Duration::from_secs(45), progress::is_known).await;

@@ -23,6 +23,16 @@ pub(crate) struct Original {
     pub(crate) warnings: Vec<String>,
 }
 
+/// The error for a job's id in the place of a task's.
+pub(super) async fn refuse_job(server: &Server, id: &str) -> Result<(), ToolError> {
+    let Some(job) = server.jobs().get(server.principal(), id).await? else { return Ok(()) };
+    let problem = match job.state.task() {
+        Some(task) => format!("is a job_id; call get_job with it, or give the job's task_id, {}", task.id),
+        None => "is a job_id; call get_job with it".to_owned(),
+    };
+    Err(ToolError::argument("task_id", problem))
+}
+
 /// The error for a task that does not exist, or is another principal's.
 pub(super) fn no_task(id: &str) -> ToolError {
     ToolError::NotFound {
@@ -117,7 +127,7 @@ fn finished(server: &Server, job: &Job) -> Result<String, String> {
     }
     match &job.state {
         State::Done { task: Some(task), .. } if task.route == Route::VideoV2 => Ok(task.id.clone()),
-        State::Done { .. } => Err(not_fit(&format!("a {} of {}", job.kind.word(), job.model))),
+        State::Done { .. } => Err(not_fit(&format!("of kind {} ({})", job.kind.word(), job.model))),
         state if state.is_over() => {
             Err(format!("names a job that is {}; only a finished one can be made again", state.status()))
         }

@@ -8,7 +8,7 @@
 //! * [`Money::rounded`] rounds a finished price half up to seven decimals, for results and records.
 //! * [`Money::rounded_up`] and [`Money::millionths`] round such a price up to millionths, for the ledger, so that a reserve
 //!   is never too small.
-//! * [`Money::tag`] rounds it up to four decimals, for people.
+//! * [`Money::tag`] rounds it up to four decimals, for people, and [`Money::left_tag`] down.
 //!
 //! Most JSON libraries read numbers as binary fractions. An amount becomes one only when it is written ([`Serialize`]), and
 //! in metrics.
@@ -306,6 +306,13 @@ impl Money {
         }
         let shown = Self::from_millionths(millionths.saturating_add(99) / 100 * 100, self.currency);
         shown.to_string()
+    }
+
+    /// Like [`Self::sum_tag`], for what is left of a limit: rounded down, so that it is never more than there is.
+    pub fn left_tag(self) -> String {
+        const STEP: u128 = 100 * MILLIONTH;
+        let floor = Self { amount: Decimal(self.amount.0 / STEP * STEP), ..self };
+        if floor.amount.0 == 0 { self.sum_tag() } else { floor.to_string() }
     }
 
     /// Like [`Self::tag`], for a sum: zero is `$0`.

@@ -1,7 +1,7 @@
 //! The folders in which results are saved.
 
 use std::collections::HashMap;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -153,21 +153,21 @@ fn relative(requested: &str) -> Result<PathBuf, OutputProblem> {
 /// Creates the folder and checks, by writing a file and removing it, that results can be written to it. Call this
 /// before a paid request. Also removes partial files that are more than a day old.
 pub async fn prepare(folder: &Path) -> Result<(), OutputProblem> {
-    blocking(folder, |folder| prepare_now(folder).map_err(|error| unwritable(folder, error))).await
+    blocking(folder, |folder| prepare_now(folder).map_err(|error| failed(folder, &error))).await
 }
 
 /// Like [`prepare`], before a purchase: if the folder was proved within the last minute, writing a file without a sync
 /// is enough. Blocks.
 pub fn prepare_next(folder: &Path) -> Result<(), OutputProblem> {
     let prepared = if was_proved(folder) { probe(folder, false) } else { prepare_now(folder) };
-    prepared.map_err(|error| unwritable(folder, error))
+    prepared.map_err(|error| failed(folder, &error))
 }
 
 /// Like [`prepare`], before a delivery: a folder that was proved within the last minute is only created if it is
 /// missing. The delivery itself reports any newer problem. Blocks.
 pub fn prepare_delivery(folder: &Path) -> Result<(), OutputProblem> {
     let prepared = if was_proved(folder) { std::fs::create_dir_all(folder) } else { prepare_now(folder) };
-    prepared.map_err(|error| unwritable(folder, error))
+    prepared.map_err(|error| failed(folder, &error))
 }
 
 /// [`prepare_delivery`] on a blocking thread.
@@ -188,6 +188,15 @@ fn unwritable(folder: &Path, reason: impl std::fmt::Display) -> OutputProblem {
     OutputProblem::Unwritable { path: folder.to_owned(), reason: reason.to_string() }
 }
 
+/// The reason, as people understand it, why a folder cannot be made or written.
+fn failed(folder: &Path, error: &std::io::Error) -> OutputProblem {
+    match error.kind() {
+        ErrorKind::AlreadyExists => unwritable(folder, "it is not a folder"),
+        ErrorKind::NotADirectory => unwritable(folder, "a part of its path is not a folder"),
+        _ => unwritable(folder, error),
+    }
+}
+
 /// How long a folder counts as proved.
 const PROVED_FOR: Duration = Duration::from_secs(60);
 
@@ -205,17 +214,14 @@ fn was_proved(folder: &Path) -> bool {
 }
 
 /// Like [`prepare_delivery`], for a folder that [`folder`] returned earlier. It may have been removed since, or replaced by a
-/// link, which is not followed.
-pub async fn prepare_again(found: &Path) -> Result<(), OutputProblem> {
-    let again = |found: &Path| {
-        prepare_delivery(found)?;
-        match found.canonicalize() {
-            Ok(real) if dunce::simplified(&real) == found => Ok(()),
-            Ok(_) => Err(unwritable(found, "it has become a link to another folder")),
-            Err(error) => Err(unwritable(found, error)),
-        }
-    };
-    blocking(found, again).await
+/// link, which is not followed. Blocks.
+pub fn prepare_again(found: &Path) -> Result<(), OutputProblem> {
+    prepare_delivery(found)?;
+    match found.canonicalize() {
+        Ok(real) if dunce::simplified(&real) == found => Ok(()),
+        Ok(_) => Err(unwritable(found, "it has become a link to another folder")),
+        Err(error) => Err(unwritable(found, error)),
+    }
 }
 
 fn prepare_now(folder: &Path) -> std::io::Result<()> {

@@ -1,4 +1,5 @@
-//! Files on this machine that wait for the bucket. Each job has a folder for them below the data folder.
+//! Files on this machine that wait for the bucket, or for a folder that can be written. Each job has a folder for them below
+//! the data folder.
 //!
 //! A job's record names its files there. Files stay behind when the process dies after the upload and before the removal, and
 //! when another server has delivered the job from MiniMax's link. A sweep removes them when the job is over and its record does

@@ -181,6 +181,14 @@ impl Job {
     pub fn is_undelivered(&self) -> bool {
         self.folder.is_some() && self.files.iter().any(|file| file.saved.is_none())
     }
+
+    /// Whether a file that is not saved can still be: it waits on this machine, or its link lives or can be renewed.
+    pub fn can_be_fetched(&self) -> bool {
+        let is_reachable = |file: &JobFile| {
+            file.spooled.is_some() || self.state.task().is_some() || (file.url.is_some() && !file.is_stale())
+        };
+        self.files.iter().any(|file| file.saved.is_none() && is_reachable(file))
+    }
 }
 
 /// What is left of a job that was removed.
@@ -226,7 +234,7 @@ pub struct JobFile {
     /// An upload to the bucket that is not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<Unfinished>,
-    /// A file on the disk of the server that received it, until the bucket takes it.
+    /// A file on the disk of the server that received it, until the bucket or the folder takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spooled: Option<OnDisk>,
     /// Why the file was not saved, or not as ordered.

@@ -80,6 +80,7 @@ struct DefaultModels {
 
 /// An amount in both currencies. An absent amount is unknown, never 0.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object of amounts, such as {\"USD\": 0.1, \"CNY\": 0.7}")]
 pub struct Price {
     #[serde(rename = "USD")]
     usd: Option<Decimal>,

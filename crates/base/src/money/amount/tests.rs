@@ -26,6 +26,15 @@ fn prices_are_written_the_way_people_write_them() {
     }
     assert_eq!(Money::new(Decimal::exactly("0.2").unwrap(), Cny).tag(), "¥0.20");
     assert_eq!(["0", "0.5"].map(|sum| usd(sum).sum_tag()), ["$0", "$0.50"]);
+    for (left, words) in [
+        ("0", "$0"),
+        ("0.00005", "<$0.0001"),
+        ("0.00019", "$0.0001"),
+        ("0.0029", "$0.0029"),
+        ("0.99999", "$0.9999"),
+    ] {
+        assert_eq!(usd(left).left_tag(), words, "{left}");
+    }
 }
 
 #[test]

@@ -50,6 +50,21 @@ pub(super) async fn moved(worker: &Worker, saved: Saved, file: JobFile) -> JobFi
     file
 }
 
+/// The copy of a file that waits on this machine. `None` if there is none, and MiniMax has it.
+pub(super) async fn waiting(file: &JobFile) -> Result<Option<&OnDisk>, FetchProblem> {
+    let Some(local) = &file.spooled else { return Ok(None) };
+    if tokio::fs::try_exists(&local.path).await.unwrap_or(false) {
+        return Ok(Some(local));
+    }
+    if file.url.is_some() {
+        return Ok(None);
+    }
+    Err(FetchProblem::Disk(format!(
+        "it is on the disk of the server that received it ({}); get_job at that server delivers it",
+        local.path.display()
+    )))
+}
+
 /// Tries once to put a file into the bucket.
 pub(super) async fn bring(
     fetch: &Fetch<'_>,
@@ -57,16 +72,8 @@ pub(super) async fn bring(
     bucket: &Bucket,
 ) -> Result<Arrived, FetchProblem> {
     let spool = spool(fetch.jobs, &fetch.job.id);
-    if let Some(local) = &file.spooled {
-        if tokio::fs::try_exists(&local.path).await.unwrap_or(false) {
-            return Ok(into_bucket(fetch, Arrived::one(file.clone()), bucket).await);
-        }
-        if file.url.is_none() {
-            return Err(FetchProblem::Disk(format!(
-                "it is on the disk of the server that received it ({}); get_job at that server delivers it",
-                local.path.display()
-            )));
-        }
+    if waiting(file).await?.is_some() {
+        return Ok(into_bucket(fetch, Arrived::one(file.clone()), bucket).await);
     }
     let arrived = match file.wrapped {
         Wrapped::Plain => match download(fetch, file, bucket).await {

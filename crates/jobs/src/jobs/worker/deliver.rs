@@ -1,7 +1,7 @@
 //! Delivering a result: the record of what was made, content that came with the answer, and downloads with retries and new
 //! links.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -110,21 +110,33 @@ async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
     let extension = extension(&file.name).to_owned();
     let many = worker.job.files.len() > 1;
     let name = media::file_name(&worker.job.prompt, short(&worker.job.id), index + 1, many, &extension);
-    let (home, check) = if jobs.shared.settings.bucket.is_some() {
-        (folder(worker).await, None)
+    let (home, check, spool) = if jobs.shared.settings.bucket.is_some() {
+        (folder(worker).await, None, None)
     } else {
-        (own_folder(worker), folder_check(worker))
+        (own_folder(worker), folder_check(worker), Some(bucket::spool(&jobs, &worker.job.id)))
     };
     // In one blocking task, because each switch to another thread costs as much time as the write itself.
     let saving = spawn_blocking(move || {
-        let other = check.and_then(|check| check());
+        let instead = check.and_then(|check| check());
+        let home = instead.as_ref().map_or(home, |instead| instead.folder.clone());
         let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
-        let saved = download::save_now(&bytes, other.as_ref().unwrap_or(&home), &name, &expect);
-        (other, saved.map_err(|problem| problem.to_string()))
+        let saved = download::save_now(&bytes, &home, &name, &expect).map_err(|problem| problem.to_string());
+        // The content has no link, so it must not be lost with the folder.
+        let spooled = spool.filter(|_| saved.is_err()).and_then(|spool| {
+            undelivered::make(&spool).ok()?;
+            download::save_now(&bytes, &spool, &name, &expect).ok()
+        });
+        (instead, home, saved, spooled)
     });
-    let (other, saved) = saving.await.unwrap_or_else(|error| (None, Err(error.to_string())));
-    if let Some(base) = other {
-        move_to(worker, base);
+    let (instead, home, saved, spooled) = match saving.await {
+        Ok(outcome) => outcome,
+        Err(error) => (None, own_folder(worker), Err(error.to_string()), None),
+    };
+    if let Some(instead) = instead {
+        move_to(worker, instead);
+    }
+    if spooled.is_some() {
+        worker.job.folder.get_or_insert(home);
     }
     let Some(file) = worker.job.files.get_mut(index) else { return };
     match saved {
@@ -136,7 +148,10 @@ async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
                 worker.job.incomplete = true;
             }
         }
-        Err(problem) => file.trouble = Some(problem),
+        Err(problem) => {
+            file.trouble = Some(problem);
+            file.spooled = spooled.map(Into::into);
+        }
     }
 }
 
@@ -156,37 +171,48 @@ fn own_folder(worker: &Worker) -> PathBuf {
     worker.job.folder.clone().unwrap_or_else(|| worker.jobs.shared.settings.base_path.clone())
 }
 
-/// A folder that was allowed when the job started may be forbidden when its files arrive, in a process with other
-/// settings. The files are paid for, so they are then saved in the base folder.
+/// A folder could be written when the job started. When its files arrive, it may be forbidden by other settings, or have
+/// become a file or a link. The files are paid for, so they are then saved in the base folder.
 async fn check_folder(worker: &mut Worker) {
     let Some(check) = folder_check(worker) else { return };
-    if let Ok(Some(base)) = spawn_blocking(check).await {
-        move_to(worker, base);
+    if let Ok(Some(instead)) = spawn_blocking(check).await {
+        move_to(worker, instead);
     }
 }
 
-/// A check that returns the folder to use instead of the job's own, if the job's own may not be written. It reads the
-/// disk.
-fn folder_check(worker: &Worker) -> Option<impl FnOnce() -> Option<PathBuf> + Send + use<>> {
+/// The base folder in place of a job's own, and why.
+struct Instead {
+    folder: PathBuf,
+    why: String,
+    advice: &'static str,
+}
+
+/// A check that returns the folder to use instead of the job's own, if the job's own may not or cannot be written. It
+/// reads the disk.
+fn folder_check(worker: &Worker) -> Option<impl FnOnce() -> Option<Instead> + Send + use<>> {
     let (found, settings) = (worker.job.folder.clone()?, &worker.jobs.shared.settings);
     let (base, roots) = (settings.base_path.clone(), settings.roots.clone());
     Some(move || {
-        if download::is_still_allowed(&base, &found, &roots) {
-            return None;
+        let is_allowed = download::is_still_allowed(&base, &found, &roots);
+        let problem = if is_allowed { Some(download::prepare_again(&found).err()?) } else { None };
+        let folder = download::folder(&base, None, &roots).unwrap_or(base);
+        match problem {
+            None => {
+                let why = format!("{} is not a folder that this server may write", found.display());
+                let advice = ". Add it to MINIMAX_ALLOWED_DIRS for the next job";
+                Some(Instead { folder, why, advice })
+            }
+            // The job keeps its folder, and the delivery reports the problem.
+            Some(_) if folder == found || download::prepare_again(&folder).is_err() => None,
+            Some(problem) => Some(Instead { folder, why: problem.to_string(), advice: "" }),
         }
-        Some(download::folder(&base, None, &roots).unwrap_or(base))
     })
 }
 
-fn move_to(worker: &mut Worker, base: PathBuf) {
-    let Some(folder) = worker.job.folder.clone() else { return };
-    worker.job.warnings.push(format!(
-        "{} is not a folder that this server may write: files are saved in {}. Add it to MINIMAX_ALLOWED_DIRS for \
-         the next job",
-        folder.display(),
-        base.display()
-    ));
-    worker.job.folder = Some(base);
+fn move_to(worker: &mut Worker, instead: Instead) {
+    let Instead { folder, why, advice } = instead;
+    worker.job.warnings.push(format!("{why}: files are saved in {}{advice}", folder.display()));
+    worker.job.folder = Some(folder);
 }
 
 /// Downloads the files side by side, and asks for a new link where one has expired.
@@ -258,7 +284,9 @@ async fn destination(worker: &mut Worker) -> Result<Option<Destination>, Interru
     }
     check_folder(worker).await;
     let Some(folder) = worker.job.folder.clone() else { return Ok(Some(Destination::Links)) };
-    if let Err(problem) = download::prepare_again(&folder).await {
+    let found = folder.clone();
+    let prepared = spawn_blocking(move || download::prepare_again(&found)).await;
+    if let Ok(Err(problem)) = prepared {
         for file in worker.job.files.iter_mut().filter(|file| file.saved.is_none()) {
             file.trouble = Some(problem.to_string());
         }
@@ -307,6 +335,10 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile, destination: &Destinat
     let is_link = fetch.job.folder.is_none() && file.spooled.is_none();
     if file.saved.is_some() || is_link || matches!(destination, Destination::Links) {
         return Arrived::one(file);
+    }
+    if file.url.is_none() && file.spooled.is_none() && fetch.task.is_none() {
+        file.trouble = Some("it came without a link, so it cannot be fetched again".to_owned());
+        return Arrived { is_lost: true, ..Arrived::one(file) };
     }
     let (mut refused, mut is_lost, mut waits) = (0, false, false);
     for tries in 1..=5_u32 {
@@ -373,6 +405,9 @@ async fn try_once(
             Destination::Bucket(bucket) => return bucket::bring(fetch, file, bucket).await,
             Destination::Links => return Ok(Arrived::one(file.clone())),
         };
+        if let Some(arrived) = unspooled(fetch, file, folder).await? {
+            return Ok(arrived);
+        }
         match file.wrapped {
             Wrapped::Plain => {
                 download(fetch, file, folder).await.map(|saved| Arrived::downloaded(saved, file))
@@ -384,11 +419,27 @@ async fn try_once(
     tokio::time::timeout(LONGEST_DOWNLOAD, downloading).await.map_err(|_| slow())?
 }
 
-async fn download(
+/// Moves a file that waited on this machine into its folder. `None` if there is none.
+async fn unspooled(
     fetch: &Fetch<'_>,
     file: &JobFile,
-    folder: &std::path::Path,
-) -> Result<download::Saved, FetchProblem> {
+    folder: &Path,
+) -> Result<Option<Arrived>, FetchProblem> {
+    let Some(local) = bucket::waiting(file).await? else { return Ok(None) };
+    let (folder, name) = (folder.to_owned(), fetch.file_name(&file.name));
+    let extension = extension(&file.name).to_owned();
+    let path = local.path.clone();
+    let saving = spawn_blocking(move || {
+        let bytes = std::fs::read(&path).map_err(|error| FetchProblem::Disk(error.to_string()))?;
+        let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
+        download::save_now(&bytes, &folder, &name, &expect)
+    });
+    let saved = saving.await.map_err(|error| FetchProblem::Disk(error.to_string()))??;
+    let file = JobFile { spooled: None, trouble: None, ..file.clone() };
+    Ok(Some(Arrived { done: vec![local.path.clone()], ..Arrived::downloaded(saved, &file) }))
+}
+
+async fn download(fetch: &Fetch<'_>, file: &JobFile, folder: &Path) -> Result<download::Saved, FetchProblem> {
     let url = file.url.as_deref().unwrap_or_default();
     let extension = extension(&file.name);
     let name = fetch.file_name(&file.name);

@@ -1,4 +1,4 @@
-//! Checks the base video of a regeneration ("Video regeneration > base_video").
+//! Measures videos that are inputs: the base video of a regeneration ("Video regeneration > base_video"), and references.
 
 use shiguredo_mp4::TrackKind;
 use shiguredo_mp4::boxes::SampleEntry;
@@ -26,7 +26,19 @@ pub(crate) fn measure(state: &AppState, field: &str, url: &str) -> Result<Option
     inspected(&bytes).map(Some).map_err(|problem| ApiError::invalid(format_args!("{field} {problem}")))
 }
 
-fn inspected(bytes: &[u8]) -> Result<Base, String> {
+/// The billed seconds of reference videos, each rounded up. A video that cannot be read here counts as 0.
+pub(crate) fn seconds(state: &AppState, urls: &[String]) -> u64 {
+    let of = |url: &String| {
+        let field = "content: reference_video";
+        let bytes = media_input::media(state, field, url, &media_input::VIDEO_V2).ok()??;
+        let mut file = demuxer(&bytes).ok()?;
+        let video = file.tracks().ok()?.iter().find(|track| track.kind == TrackKind::Video)?;
+        Some(video.duration.div_ceil(u64::from(video.timescale.get())))
+    };
+    urls.iter().filter_map(of).sum()
+}
+
+fn demuxer(bytes: &[u8]) -> Result<Mp4FileDemuxer, String> {
     let mut file = Mp4FileDemuxer::new();
     while let Some(wanted) = file.required_input() {
         let start = usize::try_from(wanted.position).unwrap_or(usize::MAX);
@@ -34,6 +46,11 @@ fn inspected(bytes: &[u8]) -> Result<Base, String> {
         let data = bytes.get(start..end.min(bytes.len())).ok_or("ends too early")?;
         file.handle_input(Input { position: wanted.position, data });
     }
+    Ok(file)
+}
+
+fn inspected(bytes: &[u8]) -> Result<Base, String> {
+    let mut file = demuxer(bytes)?;
     let unreadable = |failure| format!("cannot be read: {failure}");
     let tracks = file.tracks().map_err(unreadable)?.to_vec();
     if !tracks.iter().any(|track| track.kind == TrackKind::Audio) {

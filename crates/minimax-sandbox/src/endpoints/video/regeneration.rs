@@ -76,7 +76,9 @@ fn from_task(
     }
     let seconds = int(&source.request, "duration", 5);
     let images = source.request.get("input_image_count").cloned().unwrap_or_else(|| json!(0));
-    let remake = Remake { prompt: "2K", size: (width, height), frames: frames(seconds), seconds, images };
+    let input = source.request.get("input_seconds").cloned().unwrap_or_else(|| json!(0));
+    let remake =
+        Remake { prompt: "2K", size: (width, height), frames: frames(seconds), seconds, images, input };
     remake.accept(state, text(&source.request, "ratio"), bill)
 }
 
@@ -94,6 +96,7 @@ fn from_content(state: &AppState, content: &Content, bill: request_log::Request)
         frames,
         seconds: i64::from(frames / 24),
         images: json!(images),
+        input: json!(base_video::seconds(state, &content.videos)),
     };
     remake.accept(state, "", bill)
 }
@@ -106,6 +109,8 @@ struct Remake<'a> {
     frames: u32,
     seconds: i64,
     images: Value,
+    /// The seconds of reference videos.
+    input: Value,
 }
 
 impl Remake<'_> {
@@ -129,6 +134,7 @@ impl Remake<'_> {
             ("duration", json!(self.seconds)),
             ("ratio", json!(ratio)),
             ("input_image_count", self.images.clone()),
+            ("input_seconds", self.input.clone()),
             ("task_type", json!("regeneration")),
         ];
         let request = request.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

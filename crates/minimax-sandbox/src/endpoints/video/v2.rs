@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
 
+use crate::endpoints::video::base_video;
 use crate::endpoints::video::content::{Content, ITEM};
 use crate::endpoints::video::render::VideoSpec;
 use crate::endpoints::video::v2_tasks::{fields_of, find, frames, is_recent, record};
@@ -136,6 +137,7 @@ fn accept(
         "input_image_count".into(),
         json!(content.first.len() + content.last.len() + content.images.len()),
     );
+    request.insert("input_seconds".into(), json!(base_video::seconds(state, &content.videos)));
     record(state, bill, id, request, outcome)
 }
 
@@ -218,11 +220,12 @@ fn shown(state: &AppState, task: &Task, progress: Stage) -> Value {
         }
         (Stage::Done, Outcome::Made { media, .. }) => {
             put("content", json!({"url": state.link(media, 24 * HOUR)}));
-            let seconds = field("duration");
+            let seconds = |name: &str| field(name).as_u64().unwrap_or_default();
+            let (input, output) = (seconds("input_seconds"), seconds("duration"));
             usage = json!({
-                "total_seconds": seconds,
-                "input_seconds": 0,
-                "output_seconds": seconds,
+                "total_seconds": input + output,
+                "input_seconds": input,
+                "output_seconds": output,
                 "input_image_count": field("input_image_count"),
             });
         }
