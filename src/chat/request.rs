@@ -1,6 +1,6 @@
 //! Converts a call of `chat` into a request that its protocol and model accept.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
@@ -298,8 +298,19 @@ fn check_calls(protocol: Protocol, messages: &[Value]) -> Result<(), ToolError> 
         let problem = format!("{stray} is not the id of a call in this conversation ({known})");
         return Err(ToolError::argument("tool_call_id", problem));
     }
-    let mut answered = HashSet::new();
-    if let Some(again) = results.iter().find(|id| !answered.insert(*id)) {
+    // A gateway may use an id again in a later turn.
+    let mut unanswered: HashMap<&String, usize> = HashMap::new();
+    for id in &calls {
+        *unanswered.entry(id).or_default() += 1;
+    }
+    let is_surplus = |id: &&String| match unanswered.get_mut(*id) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
+    if let Some(again) = results.iter().find(is_surplus) {
         let problem = format!("{again} is the id of a call that has its result already; each call takes one");
         return Err(ToolError::argument("tool_call_id", problem));
     }

@@ -94,7 +94,9 @@ pub(super) async fn question(
                 input type="hidden" name="file" value=(file);
                 (button("file", visitor.say("Delete the file", "删除文件")))
             } @else {
-                (button("record", visitor.say("Delete the record, keep the files", "删除记录，保留文件")))
+                @if !waits(&job) {
+                    (button("record", visitor.say("Delete the record, keep the files", "删除记录，保留文件")))
+                }
                 @if !job.files.is_empty() { (button("all", visitor.say("Delete the record and the files", "删除记录和文件"))) }
             }
             a class="button second" href=(back) { (visitor.say("Keep it", "保留")) }
@@ -117,6 +119,13 @@ pub(super) async fn act(
     let (files, record): (Vec<_>, bool) = match form.get("what") {
         Some("file") => (all.filter(|file| form.get("file") == Some(&file.name)).collect(), false),
         Some("all") => (all.collect(), true),
+        Some("record") if waits(&job) => {
+            let text = visitor.say(
+                "A file of the job is not in its folder yet, and would be lost with the record. get_job saves it.",
+                "该任务有文件尚未存入目录，删除记录会丢失该文件。get_job 会保存它。",
+            );
+            return refused(&visitor, StatusCode::CONFLICT, text);
+        }
         Some("record") => (Vec::new(), true),
         _ => return missing(&visitor),
     };
@@ -137,6 +146,11 @@ pub(super) async fn act(
         }
         Err(error) => super::page::unreadable(&visitor, &error),
     }
+}
+
+/// Whether a file of the job waits on this machine to be delivered. Without the record, nothing would deliver it.
+fn waits(job: &Job) -> bool {
+    job.files.iter().any(|file| file.spooled.is_some())
 }
 
 /// Removes a file that this server wrote, from the disk and from its record.

@@ -102,10 +102,10 @@ pub(crate) async fn read(
     Ok(ReadResourceResult::new(vec![contents]))
 }
 
-/// Whether the URI names a table, or a file that a job has made: a subscription to it is accepted and has nothing to
+/// Whether the URI names the viewer, a table, or a file that a job has made: a subscription to it is accepted and has nothing to
 /// tell.
 pub(crate) async fn never_changes(server: &Server, uri: &str) -> Result<bool, ErrorData> {
-    if tables(server).any(|table| table.uri == uri) {
+    if uri == viewer::URI || tables(server).any(|table| table.uri == uri) {
         return Ok(true);
     }
     let Some(ResourceName::File(id, name)) = parse(uri) else { return Ok(false) };

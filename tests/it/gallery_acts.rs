@@ -1,12 +1,14 @@
 //! Actions in the gallery: repeating a job, deleting, downloading several files, and the page about money.
 
+use std::fs;
+
 use minimax_mcp::money::{Currency, Decimal, Money};
-use minimax_mcp::sandbox::Pace;
+use minimax_mcp::sandbox::{Act, Pace, Rule};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 
 use crate::gallery::world::{Visitor, of_job};
-use crate::harness::quick;
+use crate::harness::{eventually, quick};
 use crate::http::{ADA, BOB, Served, call, make};
 use crate::s3;
 
@@ -215,6 +217,38 @@ async fn a_file_and_a_record_are_deleted_after_a_question_and_the_money_stays() 
     assert_eq!(visitor.get(&format!("/gallery/jobs/{job}")).await.status(), StatusCode::NOT_FOUND);
     let money = visitor.page("/gallery/money").await.replace("<wbr>", "");
     assert!(money.contains("$0.007") && money.contains("text_to_image"), "the ledger stays: {money}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_file_that_waits_for_its_folder_is_deleted_with_its_job_and_not_left_without_a_record() {
+    if s3::leaves_out("the folder for results") {
+        return;
+    }
+    let served = Served::open().await;
+    let out = served.dir.path().join("out");
+    served.sandbox.script(vec![Rule::once("/v1/voice_design", Act::Hold)]);
+    let asked = || served.sandbox.requests().iter().any(|request| request.path == "/v1/voice_design");
+    let in_the_way = async {
+        eventually("the request", async || asked()).await;
+        fs::remove_dir_all(&out).unwrap();
+        fs::write(&out, "in the way").unwrap();
+        served.sandbox.script(Vec::new());
+    };
+    let order = json!({ "prompt": "A calm voice", "preview_text": "Hello." });
+    let (made, ()) = tokio::join!(make(&served.base, None, "voice_design", order), in_the_way);
+    let job = of_job(&made);
+    let waiting = served.dir.path().join("data/minimax-mcp/undelivered").join(&job);
+    assert_eq!(fs::read_dir(&waiting).unwrap().count(), 1, "{made}");
+
+    let visitor = Visitor::without_token(&served.base).await;
+    let path = format!("/gallery/delete/{job}");
+    assert!(!visitor.page(&path).await.contains("value=\"record\""));
+    let kept = visitor.post(&path, &[("what", "record")]).await;
+    assert_eq!(kept.status(), StatusCode::CONFLICT);
+    assert!(kept.text().await.unwrap().contains("get_job saves it") && waiting.exists());
+    assert_eq!(visitor.post(&path, &[("what", "all")]).await.status(), StatusCode::SEE_OTHER);
+    assert!(!waiting.exists());
     served.end().await;
 }
 

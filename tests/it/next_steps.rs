@@ -84,6 +84,29 @@ async fn content_without_a_link_that_no_folder_takes_is_saved_by_get_job_once_on
 }
 
 #[tokio::test]
+async fn a_streamed_sound_that_no_folder_takes_is_saved_by_get_job_once_one_does() {
+    if s3::leaves_out("the folder for results") {
+        return;
+    }
+    let world = World::new().await;
+    let text = "A sentence of the story. ".repeat(150);
+    let view = make_while(&world, "/v1/t2a_v2", ("text_to_audio", json!({ "text": text })), || {
+        std::fs::remove_dir_all(world.out()).unwrap();
+        std::fs::write(world.out(), "in the way").unwrap();
+    });
+    let view = view.await;
+    assert_eq!(world.last_body()["stream"], true);
+    assert!(view["status"] == "succeeded" && view["files"][0]["path"].is_null(), "{view}");
+    std::fs::remove_file(world.out()).unwrap();
+    let saved = world.make("get_job", json!({ "job_id": view["job_id"] })).await;
+    let sound = path(&saved);
+    assert!(sound.starts_with(world.out()) && sound.metadata().unwrap().len() > 10_000, "{saved}");
+    assert!(saved["files"][0]["duration_ms"].as_u64().unwrap() > 60_000, "{saved}");
+    let waiting = std::fs::read_dir(world.dir.path().join("data/minimax-mcp/undelivered")).unwrap().count();
+    assert_eq!((waiting, world.bought()), (0, 1));
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_fetched_again_is_not_promised() {
     if s3::leaves_out("the folder for results") {
         return;
@@ -171,6 +194,8 @@ async fn every_listed_resource_can_be_subscribed_to() {
         world.client.subscribe(SubscribeRequestParams::new(&resource.uri)).await.unwrap();
         world.client.unsubscribe(UnsubscribeRequestParams::new(&resource.uri)).await.unwrap();
     }
+    // Hosts with MCP Apps list the viewer too.
+    world.client.subscribe(SubscribeRequestParams::new("ui://minimax/job")).await.unwrap();
     let gone = world.client.subscribe(SubscribeRequestParams::new("minimax://files/image-x/image-1.jpg"));
     gone.await.unwrap_err();
 }

@@ -1,6 +1,7 @@
 //! What the gallery reads and removes, beside single jobs.
 
 use super::handle::Jobs;
+use super::undelivered::folder_of;
 use crate::clock::now;
 use crate::store::{ConversationRow, DaySpending, Job, Named, StoreError};
 
@@ -29,7 +30,12 @@ pub async fn remove(jobs: &Jobs, principal: &str, id: &str) -> Result<bool, Stor
     if jobs.active().iter().any(|active| active == id) {
         return Ok(false);
     }
-    jobs.store().await?.remove(principal, id).await
+    let removed = jobs.store().await?.remove(principal, id).await?;
+    if removed {
+        // What could not be delivered goes with its record. Best effort: a sweep removes what stays.
+        let _ = tokio::fs::remove_dir_all(folder_of(&jobs.shared.settings.data_dir, id)).await;
+    }
+    Ok(removed)
 }
 
 /// Takes a file that was deleted off the record of its job, so that it is not downloaded again. `false` if the job has

@@ -1,9 +1,10 @@
 //! Files on this machine that wait for the bucket, or for a folder that can be written. Each job has a folder for them below
 //! the data folder.
 //!
-//! A job's record names its files there. Files stay behind when the process dies after the upload and before the removal, and
+//! A job's record names its files there. Files stay behind when the process dies after the delivery and before the removal, and
 //! when another server has delivered the job from MiniMax's link. A sweep removes them when the job is over and its record does
-//! not name them.
+//! not name them, and when the record was removed. A job whose outcome is unknown keeps them: its record may have been lost with
+//! the process.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use crate::clock::age;
 use crate::media::private;
-use crate::store::{Job, Store};
+use crate::store::{Job, State, Store};
 
 /// The folder below the data folder.
 const FOLDER: &str = "undelivered";
@@ -35,7 +36,7 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
     private::folder(folder).map(drop)
 }
 
-/// Removes files that are in the bucket now, and their folder if it is empty. Best effort.
+/// Removes files that are delivered now, and their folder if it is empty. Best effort.
 pub(super) async fn discard(files: impl IntoIterator<Item = PathBuf>) {
     for file in files {
         if let Err(error) = tokio::fs::remove_file(&file).await {
@@ -60,18 +61,22 @@ async fn sweep(data_dir: &Path, store: &Store, least: Duration) {
     let root = data_dir.join(FOLDER);
     let found = spawn_blocking(move || old_folders(&root, least)).await.unwrap_or_default();
     for (id, folder) in found {
-        // The folder of a job that is not in the records stays: it may belong to another database.
-        let Ok(Some(job)) = store.of_anybody(&id).await else { continue };
-        if is_needed(&job, &folder) {
+        let needed = match store.of_anybody(&id).await {
+            Ok(Some(job)) => is_needed(&job, &folder),
+            // Without any record of the job, the folder may belong to another database.
+            Ok(None) => !store.was_removed(&id).await.unwrap_or(false),
+            Err(_) => true,
+        };
+        if needed {
             continue;
         }
         match tokio::fs::remove_dir_all(&folder).await {
             Ok(()) => tracing::info!(
                 job = id,
-                "files that had waited for the bucket were removed; their job is over"
+                "files that had waited for their delivery were removed; their job is over"
             ),
             Err(error) => {
-                tracing::info!(job = id, %error, "files that had waited for the bucket stay on the disk");
+                tracing::info!(job = id, %error, "files that had waited for their delivery stay on the disk");
             }
         }
     }
@@ -90,7 +95,8 @@ fn old_folders(root: &Path, least: Duration) -> Vec<(String, PathBuf)> {
 
 fn is_needed(job: &Job, folder: &Path) -> bool {
     let waits = job.files.iter().filter_map(|file| file.spooled.as_ref());
-    !job.state.is_over() || waits.into_iter().any(|local| local.path.starts_with(folder))
+    let is_settled = job.state.is_over() && !matches!(job.state, State::Unknown { .. });
+    !is_settled || waits.into_iter().any(|local| local.path.starts_with(folder))
 }
 
 #[cfg(test)]
@@ -114,10 +120,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "me".to_owned()).await.unwrap();
         let (done, open) = (json!({ "at": "done" }), json!({ "at": "fetching" }));
+        let unknown = json!({ "at": "unknown", "why": "the process died" });
         for (id, state, names) in [
             ("delivered", Some(&done), false),
             ("open", Some(&open), false),
             ("waiting", Some(&done), true),
+            ("unknown", Some(&unknown), false),
+            ("removed", Some(&done), true),
             ("elsewhere", None, false),
         ] {
             let folder = folder_of(dir.path(), id);
@@ -136,10 +145,11 @@ mod tests {
             names.sort();
             names
         };
+        assert!(store.remove("local", "removed").await.unwrap());
         sweep(dir.path(), &store, EVERY).await;
-        assert_eq!(left().len(), 4, "they are new");
+        assert_eq!(left().len(), 6, "they are new");
         sweep(dir.path(), &store, Duration::ZERO).await;
-        assert_eq!(left(), ["elsewhere", "open", "waiting"]);
+        assert_eq!(left(), ["elsewhere", "open", "unknown", "waiting"]);
     }
 
     #[tokio::test]

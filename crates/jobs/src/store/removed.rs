@@ -14,6 +14,12 @@ impl Store {
         self.removed_job(row)
     }
 
+    /// Whether a job of any principal was removed.
+    pub async fn was_removed(&self, id: &str) -> Result<bool, StoreError> {
+        let row = query("SELECT id, removed_at FROM removed_jobs WHERE id = ?1");
+        Ok(self.removed_job(row.bind(id).fetch_optional(self.readers()).await)?.is_some())
+    }
+
     /// The removed job that was started with an `idempotency_key`.
     pub async fn removed_by_key(
         &self,

@@ -110,6 +110,7 @@ pub struct TextModel {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Tier {
     up_to: Option<u64>,
     #[serde(rename = "USD")]
@@ -119,6 +120,7 @@ struct Tier {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Amounts {
     input: Decimal,
     output: Decimal,
@@ -302,6 +304,16 @@ mod tests {
         assert_eq!(text.protocols.len(), 4);
         for row in &text.models {
             assert!(row.effort.as_ref().is_none_or(|effort| row.efforts.contains(effort)), "{}", row.model);
+        }
+    }
+
+    #[test]
+    fn an_amount_in_an_unknown_currency_is_an_error() {
+        for row in
+            [r#"{"usd": {"input": 1, "output": 2}}"#, r#"{"USD": {"input": 1, "output": 2, "cached": 3}}"#]
+        {
+            let error = serde_json::from_str::<Tier>(row).unwrap_err();
+            assert!(error.to_string().contains("unknown field"), "{error}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Facts, Price, names};
-use crate::money::{Currency, Money};
+use crate::money::{Currency, Decimal, Money};
 
 /// Which of the two video APIs serves a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -91,26 +91,54 @@ pub struct VideoModel {
     extra_image: Option<ExtraImage>,
 }
 
+// Written out, because a flattened `Price` would let unknown currencies pass without a word.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ClipPrice {
     resolution: String,
     duration: u32,
-    #[serde(flatten)]
-    price: Price,
+    #[serde(rename = "USD")]
+    usd: Option<Decimal>,
+    #[serde(rename = "CNY")]
+    cny: Option<Decimal>,
+}
+
+impl ClipPrice {
+    fn in_currency(&self, currency: Currency) -> Option<Money> {
+        Price { usd: self.usd, cny: self.cny }.in_currency(currency)
+    }
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SecondPrice {
     resolution: String,
-    #[serde(flatten)]
-    price: Price,
+    #[serde(rename = "USD")]
+    usd: Option<Decimal>,
+    #[serde(rename = "CNY")]
+    cny: Option<Decimal>,
+}
+
+impl SecondPrice {
+    fn in_currency(&self, currency: Currency) -> Option<Money> {
+        Price { usd: self.usd, cny: self.cny }.in_currency(currency)
+    }
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ExtraImage {
     over: u32,
-    #[serde(flatten)]
-    price: Price,
+    #[serde(rename = "USD")]
+    usd: Option<Decimal>,
+    #[serde(rename = "CNY")]
+    cny: Option<Decimal>,
+}
+
+impl ExtraImage {
+    fn in_currency(&self, currency: Currency) -> Option<Money> {
+        Price { usd: self.usd, cny: self.cny }.in_currency(currency)
+    }
 }
 
 impl VideoModel {
@@ -118,13 +146,13 @@ impl VideoModel {
     pub fn price(&self, resolution: &str, seconds: u32, images: u32, currency: Currency) -> Option<Money> {
         let clip = self.per_clip.iter().find(|row| row.resolution == resolution && row.duration == seconds);
         if let Some(row) = clip {
-            return row.price.in_currency(currency);
+            return row.in_currency(currency);
         }
         let row = self.per_second.iter().find(|row| row.resolution == resolution)?;
-        let base = row.price.in_currency(currency)?.times(seconds)?;
+        let base = row.in_currency(currency)?.times(seconds)?;
         let total = match &self.extra_image {
             Some(rule) if images > rule.over => {
-                base.checked_add(rule.price.in_currency(currency)?.times(images - rule.over)?)?
+                base.checked_add(rule.in_currency(currency)?.times(images - rule.over)?)?
             }
             _ => base,
         };
@@ -134,14 +162,15 @@ impl VideoModel {
     /// The price list in words. `None` if the table has no price.
     pub fn price_list(&self, currency: Currency) -> Option<String> {
         let clips = self.per_clip.iter().filter_map(|row| {
-            let amount = row.price.in_currency(currency)?.amount();
+            let amount = row.in_currency(currency)?.amount();
             Some(format!("{} {} s {amount}", row.resolution, row.duration))
         });
-        let seconds = self.per_second.iter().filter_map(|row| {
-            Some(format!("{} {} a second", row.resolution, row.price.in_currency(currency)?))
-        });
+        let seconds = self
+            .per_second
+            .iter()
+            .filter_map(|row| Some(format!("{} {} a second", row.resolution, row.in_currency(currency)?)));
         let extra = self.extra_image.iter().filter_map(|row| {
-            Some(format!("each input image above {} {}", row.over, row.price.in_currency(currency)?))
+            Some(format!("each input image above {} {}", row.over, row.in_currency(currency)?))
         });
         let words: Vec<_> = clips.chain(seconds).chain(extra).collect();
         (!words.is_empty()).then(|| words.join(", "))
@@ -182,6 +211,16 @@ impl Facts {
 mod tests {
     use super::*;
     use crate::facts::facts;
+
+    #[test]
+    fn an_amount_in_an_unknown_currency_is_an_error() {
+        let clip = serde_json::from_str::<ClipPrice>(r#"{"resolution": "2K", "duration": 6, "usd": 0.3}"#);
+        let second = serde_json::from_str::<SecondPrice>(r#"{"resolution": "2K", "EUR": 0.3}"#);
+        let image = serde_json::from_str::<ExtraImage>(r#"{"over": 5, "usd": 0.3}"#);
+        for error in [clip.unwrap_err(), second.unwrap_err(), image.unwrap_err()] {
+            assert!(error.to_string().contains("unknown field"), "{error}");
+        }
+    }
 
     #[test]
     fn prices_follow_the_price_page() {

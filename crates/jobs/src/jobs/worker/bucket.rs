@@ -1,4 +1,4 @@
-//! Delivering into a bucket. A file that the bucket does not take waits on the disk of this server, or at MiniMax.
+//! Delivering into a bucket, and files that wait: on the disk of this server, or at MiniMax.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,8 @@ use crate::store::{Job, JobFile, Kind, OnDisk, Wrapped};
 /// While the bucket is away, a file whose link expires within this time, in milliseconds, is downloaded to the disk.
 const SOON: i64 = 30 * 60_000;
 
-/// The folder in which files of a job wait for the bucket. It is created when it is first needed.
+/// The folder in which files of a job wait for the bucket, or for a folder that can be written. It is created when it is first
+/// needed.
 pub(super) fn spool(jobs: &Jobs, job: &str) -> PathBuf {
     undelivered::folder_of(&jobs.shared.settings.data_dir, job)
 }
@@ -30,21 +31,30 @@ pub(super) fn folder_of(job: &Job) -> String {
     format!("{}/{}", media::key_of(&job.principal), job.id)
 }
 
-/// Adds a file on this machine to the record. With a bucket, the file is spooled first, because the record must not
-/// wait for the bucket.
-pub(super) fn entered(jobs: &Jobs, saved: Saved, file: JobFile) -> JobFile {
+/// Saves content in the folder of [`spool`]. `None` if that fails too. Blocks.
+pub(super) fn save_to_wait(bytes: &[u8], waiting: &Path, name: &str, expect: &Expect<'_>) -> Option<Saved> {
+    undelivered::make(waiting).ok()?;
+    download::save_now(bytes, waiting, name, expect).ok()
+}
+
+/// Adds a file on this machine to the record. With a bucket, each waits first, because the record must not wait for the
+/// bucket.
+pub(super) fn entered(worker: &Worker, saved: Saved, file: JobFile) -> JobFile {
+    let waits = saved.path.starts_with(spool(&worker.jobs, &worker.job.id));
     let saved = Some(saved.into());
-    if jobs.bucket().is_some() { JobFile { spooled: saved, ..file } } else { JobFile { saved, ..file } }
+    if waits { JobFile { spooled: saved, ..file } } else { JobFile { saved, ..file } }
 }
 
 /// Adds a file of a job that ends without a delivery, and moves it into the bucket at once.
 pub(super) async fn moved(worker: &Worker, saved: Saved, file: JobFile) -> JobFile {
+    let mut file = entered(worker, saved, file);
+    let Some(local) = file.spooled.clone() else { return file };
     let Some(bucket) = &worker.jobs.shared.settings.bucket else {
-        return JobFile { saved: Some(saved.into()), ..file };
+        let path = local.path.display();
+        file.trouble = Some(format!("no folder for results can be written, so the file stays at {path}"));
+        return file;
     };
-    let local = OnDisk::from(saved);
     let moved = copy(bucket, &folder_of(&worker.job), &local, &|_| ready(()).boxed()).await;
-    let mut file = JobFile { spooled: Some(local), ..file };
     settle(&mut file, moved);
     discard(file.saved.as_ref().and(file.spooled.take()).into_iter().map(|local| local.path)).await;
     file
@@ -91,11 +101,11 @@ pub(super) async fn bring(
         },
         Wrapped::Cues => {
             made(&spool)?;
-            unspooled(unpack::subtitles(fetch, file, &spool).await?)
+            marked_as_waiting(unpack::subtitles(fetch, file, &spool).await?)
         }
         Wrapped::Archive => {
             made(&spool)?;
-            unspooled(unpack::unpack(fetch, file, &spool).await?)
+            marked_as_waiting(unpack::unpack(fetch, file, &spool).await?)
         }
     };
     Ok(into_bucket(fetch, arrived, bucket).await)
@@ -106,7 +116,7 @@ fn made(spool: &Path) -> Result<(), FetchProblem> {
 }
 
 /// Marks converted files, which are on the disk, as waiting for the bucket.
-fn unspooled(mut arrived: Arrived) -> Arrived {
+fn marked_as_waiting(mut arrived: Arrived) -> Arrived {
     for file in &mut arrived.files {
         file.spooled = file.saved.take();
     }

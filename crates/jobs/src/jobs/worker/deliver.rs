@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -22,8 +23,8 @@ use crate::download::{Expect, FetchProblem};
 use crate::jobs::order::outcome::Made;
 use crate::jobs::order::task::{collect, poll};
 use crate::jobs::undelivered;
-use crate::media;
-use crate::store::{Job, JobFile, MOST_FILES, Route, Seen, Task, Wrapped};
+use crate::media::{self, Content, Resendable};
+use crate::store::{Job, JobFile, MOST_FILES, OnDisk, Route, Seen, Task, Wrapped};
 use crate::telemetry::quoted;
 
 /// The longest that one download may take.
@@ -110,61 +111,68 @@ async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
     let extension = extension(&file.name).to_owned();
     let many = worker.job.files.len() > 1;
     let name = media::file_name(&worker.job.prompt, short(&worker.job.id), index + 1, many, &extension);
-    let (home, check, spool) = if jobs.shared.settings.bucket.is_some() {
-        (folder(worker).await, None, None)
+    let waiting = bucket::spool(&jobs, &worker.job.id);
+    let (home, check) = if jobs.shared.settings.bucket.is_some() {
+        (folder(worker).await, None)
     } else {
-        (own_folder(worker), folder_check(worker), Some(bucket::spool(&jobs, &worker.job.id)))
+        (own_folder(worker), folder_check(worker))
     };
     // In one blocking task, because each switch to another thread costs as much time as the write itself.
     let saving = spawn_blocking(move || {
         let instead = check.and_then(|check| check());
         let home = instead.as_ref().map_or(home, |instead| instead.folder.clone());
         let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
-        let saved = download::save_now(&bytes, &home, &name, &expect).map_err(|problem| problem.to_string());
+        let saved = download::save_now(&bytes, &home, &name, &expect);
         // The content has no link, so it must not be lost with the folder.
-        let spooled = spool.filter(|_| saved.is_err()).and_then(|spool| {
-            undelivered::make(&spool).ok()?;
-            download::save_now(&bytes, &spool, &name, &expect).ok()
-        });
-        (instead, home, saved, spooled)
+        let (saved, trouble) = match saved {
+            Err(problem) => {
+                (bucket::save_to_wait(&bytes, &waiting, &name, &expect), Some(problem.to_string()))
+            }
+            saved => (saved.ok(), None),
+        };
+        (instead, home, saved, trouble)
     });
-    let (instead, home, saved, spooled) = match saving.await {
+    let (instead, home, saved, trouble) = match saving.await {
         Ok(outcome) => outcome,
-        Err(error) => (None, own_folder(worker), Err(error.to_string()), None),
+        Err(error) => (None, own_folder(worker), None, Some(error.to_string())),
     };
     if let Some(instead) = instead {
         move_to(worker, instead);
     }
-    if spooled.is_some() {
-        worker.job.folder.get_or_insert(home);
+    let Some(mut file) = worker.job.files.get(index).cloned() else { return };
+    if let Some(saved) = saved {
+        let is_cut = saved.is_cut;
+        file = bucket::entered(worker, saved, file);
+        if is_cut {
+            file.trouble = Some("it is cut short in MiniMax's answer".to_owned());
+            worker.job.incomplete = true;
+        }
+        if file.spooled.is_some() {
+            worker.job.folder.get_or_insert(home);
+        }
     }
-    let Some(file) = worker.job.files.get_mut(index) else { return };
-    match saved {
-        Ok(saved) => {
-            let is_cut = saved.is_cut;
-            *file = bucket::entered(&jobs, saved, std::mem::take(file));
-            if is_cut {
-                file.trouble = Some("it is cut short in MiniMax's answer".to_owned());
-                worker.job.incomplete = true;
-            }
-        }
-        Err(problem) => {
-            file.trouble = Some(problem);
-            file.spooled = spooled.map(Into::into);
-        }
+    file.trouble = trouble.or(file.trouble);
+    if let Some(known) = worker.job.files.get_mut(index) {
+        *known = file;
     }
 }
 
-/// The folder for files that have no link.
+/// The folder for files that have no link. With a bucket, or while no folder for results can be written, it is the one in
+/// which the job's files wait.
 pub(super) async fn folder(worker: &mut Worker) -> PathBuf {
+    let waiting = bucket::spool(&worker.jobs, &worker.job.id);
     if worker.jobs.shared.settings.bucket.is_some() {
-        let spool = bucket::spool(&worker.jobs, &worker.job.id);
         // If this fails, the first write fails too and is reported.
-        let _ = undelivered::make(&spool);
-        return spool;
+        let _ = undelivered::make(&waiting);
+        return waiting;
     }
     check_folder(worker).await;
-    own_folder(worker)
+    let own = own_folder(worker);
+    if download::prepare_stream(&own).await.is_ok() || undelivered::make(&waiting).is_err() {
+        return own;
+    }
+    worker.job.folder.get_or_insert(own);
+    waiting
 }
 
 fn own_folder(worker: &Worker) -> PathBuf {
@@ -266,10 +274,13 @@ pub(super) async fn deliver(worker: &mut Worker, task: Option<&Task>) -> Step {
     }
     worker.held = 0;
     give_up_uploads(worker).await;
+    if !done.is_empty() {
+        // A copy is removed only after the record names its successor, on the disk.
+        worker.note().await?;
+        undelivered::discard(done).await;
+    }
     let partial = lost || is_short(&worker.job);
-    worker.see(Seen::Fetched { partial }).await?;
-    undelivered::discard(done).await;
-    Ok(())
+    worker.see(Seen::Fetched { partial }).await
 }
 
 /// The destination of a job's files. `None` if the folder cannot be written; the record then says so.
@@ -283,7 +294,8 @@ async fn destination(worker: &mut Worker) -> Result<Option<Destination>, Interru
         return Ok(Some(Destination::Bucket(bucket)));
     }
     check_folder(worker).await;
-    let Some(folder) = worker.job.folder.clone() else { return Ok(Some(Destination::Links)) };
+    let folder = own_folder(worker);
+    worker.job.folder.get_or_insert_with(|| folder.clone());
     let found = folder.clone();
     let prepared = spawn_blocking(move || download::prepare_again(&found)).await;
     if let Ok(Err(problem)) = prepared {
@@ -337,7 +349,12 @@ async fn deliver_one(fetch: Fetch<'_>, mut file: JobFile, destination: &Destinat
         return Arrived::one(file);
     }
     if file.url.is_none() && file.spooled.is_none() && fetch.task.is_none() {
-        file.trouble = Some("it came without a link, so it cannot be fetched again".to_owned());
+        let lost = "it came without a link, so it cannot be fetched again";
+        file.trouble = Some(match file.trouble.take() {
+            Some(why) if why.contains(lost) => why,
+            Some(why) => format!("{why}; {lost}"),
+            None => lost.to_owned(),
+        });
         return Arrived { is_lost: true, ..Arrived::one(file) };
     }
     let (mut refused, mut is_lost, mut waits) = (0, false, false);
@@ -405,9 +422,10 @@ async fn try_once(
             Destination::Bucket(bucket) => return bucket::bring(fetch, file, bucket).await,
             Destination::Links => return Ok(Arrived::one(file.clone())),
         };
-        if let Some(arrived) = unspooled(fetch, file, folder).await? {
-            return Ok(arrived);
+        if let Some(local) = bucket::waiting(file).await? {
+            return from_waiting(fetch, file, local, folder).await;
         }
+        let file = &JobFile { spooled: None, ..file.clone() };
         match file.wrapped {
             Wrapped::Plain => {
                 download(fetch, file, folder).await.map(|saved| Arrived::downloaded(saved, file))
@@ -419,24 +437,23 @@ async fn try_once(
     tokio::time::timeout(LONGEST_DOWNLOAD, downloading).await.map_err(|_| slow())?
 }
 
-/// Moves a file that waited on this machine into its folder. `None` if there is none.
-async fn unspooled(
+/// Copies a file that waits on this machine into its folder.
+async fn from_waiting(
     fetch: &Fetch<'_>,
     file: &JobFile,
+    local: &OnDisk,
     folder: &Path,
-) -> Result<Option<Arrived>, FetchProblem> {
-    let Some(local) = bucket::waiting(file).await? else { return Ok(None) };
-    let (folder, name) = (folder.to_owned(), fetch.file_name(&file.name));
-    let extension = extension(&file.name).to_owned();
-    let path = local.path.clone();
-    let saving = spawn_blocking(move || {
-        let bytes = std::fs::read(&path).map_err(|error| FetchProblem::Disk(error.to_string()))?;
-        let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: &extension };
-        download::save_now(&bytes, &folder, &name, &expect)
-    });
-    let saved = saving.await.map_err(|error| FetchProblem::Disk(error.to_string()))??;
+) -> Result<Arrived, FetchProblem> {
+    let unread = |error: std::io::Error| FetchProblem::Disk(error.to_string());
+    let opened = tokio::fs::File::open(&local.path).await.map_err(unread)?;
+    let content = Resendable::of(Content::Disk(opened), local.bytes).await;
+    let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension: extension(&file.name) };
+    let name = fetch.file_name(&file.name);
+    let mut saved = download::save_stream(content.chunks().map_err(unread), folder, &name, &expect).await?;
+    // The header of a streamed sound does not have its length.
+    saved.duration_ms = local.duration_ms.or(saved.duration_ms);
     let file = JobFile { spooled: None, trouble: None, ..file.clone() };
-    Ok(Some(Arrived { done: vec![local.path.clone()], ..Arrived::downloaded(saved, &file) }))
+    Ok(Arrived { done: vec![local.path.clone()], ..Arrived::downloaded(saved, &file) })
 }
 
 async fn download(fetch: &Fetch<'_>, file: &JobFile, folder: &Path) -> Result<download::Saved, FetchProblem> {

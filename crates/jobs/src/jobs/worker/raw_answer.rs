@@ -2,7 +2,7 @@
 
 use tokio::task::spawn_blocking;
 
-use super::bucket::{kind_of, moved};
+use super::bucket::{kind_of, moved, save_to_wait, spool};
 use super::deliver::{folder, record_result};
 use super::fetch::{MAX_RESULT, short};
 use super::record::{Step, Worker, Write};
@@ -29,14 +29,16 @@ pub(super) async fn keep(worker: &mut Worker, error: &ApiError) -> String {
     let Some(answer) = error.answer().cloned() else { return String::new() };
     let (what, bytes) =
         (if answer.is_part() { "what came of the answer" } else { "the whole answer" }, answer.bytes().len());
-    let home = folder(worker).await;
+    let (home, waiting) = (folder(worker).await, spool(&worker.jobs, &worker.job.id));
     let found = sniff::sniff(answer.bytes());
     let extension = extension(answer.bytes(), found);
     let name = media::file_name(&worker.job.prompt, short(&worker.job.id), 1, false, extension);
     let name = format!("{}-answer.{extension}", name.trim_end_matches(extension).trim_end_matches('.'));
     let saving = spawn_blocking(move || {
         let expect = Expect { kind: None, max_bytes: MAX_RESULT, extension };
-        download::save_now(answer.bytes(), &home, &name, &expect).map_err(|problem| problem.to_string())
+        download::save_now(answer.bytes(), &home, &name, &expect).or_else(|problem| {
+            save_to_wait(answer.bytes(), &waiting, &name, &expect).ok_or_else(|| problem.to_string())
+        })
     });
     match saving.await.unwrap_or_else(|error| Err(error.to_string())) {
         Ok(saved) => {

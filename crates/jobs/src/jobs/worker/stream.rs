@@ -72,7 +72,7 @@ pub(super) async fn receive(worker: &mut Worker, sound: Sound) -> Step {
             if let Some((listener, since)) = listener.take() {
                 note_heard(listener, since, &saved, &mut usage, &mut warnings).await;
             }
-            let file = entered(&worker.jobs, saved, sound_file(format));
+            let file = entered(worker, saved, sound_file(format));
             let units = end.characters.map(Decimal::from);
             let made = Made { files: vec![file], units, usage, warnings, ..Made::default() };
             record_result(worker, made, Write::Answer).await

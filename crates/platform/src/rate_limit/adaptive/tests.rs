@@ -13,7 +13,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 /// The send times of `count` requests that are all ready at once.
-fn departures(limiter: &mut AdaptiveLimiter, start: Instant, count: usize) -> Vec<Instant> {
+fn sends(limiter: &mut AdaptiveLimiter, start: Instant, count: usize) -> Vec<Instant> {
     let mut now = start;
     let mut left = Vec::new();
     for _ in 0..count {
@@ -28,7 +28,7 @@ fn departures(limiter: &mut AdaptiveLimiter, start: Instant, count: usize) -> Ve
 fn three_requests_are_sent_at_once_and_sixteen_within_two_windows() {
     let start = Instant::now();
     let mut limiter = AdaptiveLimiter::new(Some(rule(10, 60, 3)));
-    let left = departures(&mut limiter, start, 16);
+    let left = sends(&mut limiter, start, 16);
     assert_eq!(left[2], start);
     assert!(left[3] > start && left[15] < start + seconds(100));
     for pair in left.windows(11) {
@@ -40,9 +40,9 @@ fn three_requests_are_sent_at_once_and_sixteen_within_two_windows() {
 fn a_pause_allows_one_burst_again_and_no_more() {
     let start = Instant::now();
     let mut limiter = AdaptiveLimiter::new(Some(rule(10, 60, 3)));
-    departures(&mut limiter, start, 10);
+    sends(&mut limiter, start, 10);
     let later = start + seconds(3600);
-    let left = departures(&mut limiter, later, 5);
+    let left = sends(&mut limiter, later, 5);
     assert_eq!((left[0], left[2]), (later, later));
     assert!(left[3] > later);
 }
@@ -158,9 +158,9 @@ proptest! {
     fn the_forecast_equals_the_actual_wait(count in 1_u32..20, window in 1_u64..60, place in 1_usize..60) {
         let start = Instant::now();
         let mut limiter = AdaptiveLimiter::new(Some(rule(count, window, 3.min(count))));
-        departures(&mut limiter, start, 4);
+        sends(&mut limiter, start, 4);
         let forecast = limiter.forecast(place, start);
-        let left = departures(&mut limiter, start, place);
+        let left = sends(&mut limiter, start, place);
         prop_assert_eq!(left.last(), Some(&forecast));
     }
 }
