@@ -62,6 +62,7 @@ pub enum Thinking {
 /// A text model.
 #[derive(Debug, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the columns of a table")]
+#[serde(deny_unknown_fields)]
 pub struct TextModel {
     /// The id on the wire.
     pub model: String,
@@ -110,6 +111,7 @@ pub struct TextModel {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Tier {
     up_to: Option<u64>,
     #[serde(rename = "USD")]
@@ -119,6 +121,7 @@ struct Tier {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Amounts {
     input: Decimal,
     output: Decimal,
