@@ -1,5 +1,6 @@
 //! Queries for jobs.
 
+use super::accounts::at_host;
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
@@ -183,16 +184,20 @@ impl Store {
         row.map_err(|error| self.fail(error))?.map(|row| self.parse(&row)).transpose()
     }
 
-    /// The job that was started with an `idempotency_key`.
+    /// The job that was started with an `idempotency_key` at the host of an account, with any of its keys.
     pub async fn by_key(&self, principal: &str, account: &str, key: &str) -> Result<Option<Job>, StoreError> {
-        let row =
-            query("SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3")
-                .bind(principal)
-                .bind(account)
-                .bind(key)
-                .fetch_optional(self.readers())
-                .await
-                .map_err(|error| self.fail(error))?;
+        let (first, last) = at_host(account);
+        let row = query(
+            "SELECT body FROM jobs WHERE principal = ?1 AND account BETWEEN ?2 AND ?3 AND idempotency_key = ?4
+             ORDER BY created_at LIMIT 1",
+        )
+        .bind(principal)
+        .bind(first)
+        .bind(last)
+        .bind(key)
+        .fetch_optional(self.readers())
+        .await
+        .map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
     }
 
