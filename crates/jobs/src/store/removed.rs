@@ -15,7 +15,7 @@ impl Store {
         self.removed_job(row)
     }
 
-    /// The removed job that was started with an `idempotency_key` at the host of an account, with any of its keys.
+    /// The removed job that was started with an `idempotency_key`.
     pub async fn removed_by_key(
         &self,
         principal: &str,
@@ -36,6 +36,7 @@ impl Store {
         self.find_removed(connection.into(), principal, account, key).await
     }
 
+    /// Another key of the host may have bought it.
     async fn find_removed(
         &self,
         on: On<'_>,
