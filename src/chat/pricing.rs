@@ -184,10 +184,12 @@ pub(crate) fn price(server: &Server, ask: &Ask, usage: Option<Usage>) -> Cost {
     let fresh = usage.input.saturating_sub(read).saturating_sub(written);
     let dear = ask.service_tier.as_deref() == Some("priority");
     let factor = facts().priority_factor();
-    let searches = usage.searches.and_then(|count| facts().searches(count, currency));
+    // Searches without a known price are not free: the whole price is unknown.
+    let none = Money::zero(currency);
+    let searches = usage.searches.map_or(Some(none), |count| facts().searches(count, currency));
     let tokens = price.of([fresh, usage.output, read, written]);
     let tokens = if dear { tokens.and_then(|price| price.times(factor)) } else { tokens };
-    let total = tokens.and_then(|price| price.checked_add(searches.unwrap_or(Money::zero(currency))));
+    let total = tokens.zip(searches).and_then(|(tokens, searches)| tokens.checked_add(searches));
     cost.actual = total.map(Money::rounded);
     let tier = if dear { format!(", times {factor} for priority") } else { String::new() };
     cost.basis = Some(format!(

@@ -300,6 +300,12 @@ pub(super) async fn buy(
     let (Some(mut arguments), Some(order)) = (priced_arguments(&form), form.get("order")) else {
         return missing(&visitor);
     };
+    // A page that is sent again shows what it has bought. A new price, or an input that is gone since, must not look as if
+    // nothing was.
+    if let Ok(Some((watch, _))) = visitor.server.jobs().by_key(visitor.principal(), order).await {
+        let id = watch.borrow().id.clone();
+        return to(&visitor.to(&format!("/jobs/{id}")));
+    }
     arguments.retain(|name, _| !OWN.contains(&name.as_str()));
     let again = priced(&visitor, &tool, &arguments).await;
     if again.is_error || Some(again.price().as_str()) != form.get("price") {

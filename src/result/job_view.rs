@@ -175,6 +175,10 @@ impl JobView {
     pub(crate) fn of(job: &Job) -> Self {
         let mut warnings = job.warnings.clone();
         match &job.state {
+            // There is no voice to use.
+            State::Failed { .. } | State::Cancelled { .. } => {
+                warnings.retain(|warning| !warning.starts_with(USE_THE_VOICE));
+            }
             State::Submitting { held: Some(why), .. } => {
                 let place = job.waiting.as_ref().and_then(QueueView::position);
                 let place = place.map(|standing| format!(" ({})", standing.words())).unwrap_or_default();
@@ -346,6 +350,9 @@ pub(crate) fn unfamiliar(state: &State) -> Option<String> {
         quoted(word)
     ))
 }
+
+/// The beginning of the warning about a voice that a job makes.
+pub(crate) const USE_THE_VOICE: &str = "use the voice in text_to_audio within 7 days or MiniMax deletes it";
 
 /// The day of a moment, in UTC.
 pub(crate) fn day(milliseconds: i64) -> String {

@@ -42,7 +42,7 @@ async fn resume(server: Server, stop: CancellationToken, own: OwnReceivers, at_d
 }
 
 /// Completes when the process receives a signal to stop.
-async fn signal() {
+pub(crate) async fn signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,6 +1,7 @@
 //! `chat` and `count_tokens` in every protocol, from the call to the response.
 
 mod bodies;
+mod counts;
 mod rules;
 mod script;
 

@@ -92,6 +92,19 @@ async fn an_unusable_facts_file_is_reported_by_each_call_and_nothing_is_sent() {
             Some(r#"{"calls": [{"alias": "web_search", "each": {"usd": 1}}]}"#),
             ["unknown field `usd`", "expected `USD` or `CNY`"],
         ),
+        // A price and a list of models under a wrong name would be ignored without a word.
+        (
+            Some(
+                r#"{"image": [{"model": "image-01", "aspect_ratios": [], "sizes": true, "styles": false, "price": {"USD": 1}}]}"#,
+            ),
+            ["unknown field `price`", "`each`"],
+        ),
+        (
+            Some(
+                r#"{"plan": {"entitlements": [{"id": "generate_video", "in_plan": true, "model": ["MiniMax-H3"]}]}}"#,
+            ),
+            ["unknown field `model`", "`models`"],
+        ),
     ] {
         let calls = vec![
             ("text_to_image", json!({ "prompt": "x" })),

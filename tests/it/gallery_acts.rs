@@ -71,6 +71,15 @@ async fn repeating_a_job_shows_the_price_first_and_buys_once() {
     let place = bought.headers()["location"].to_str().unwrap().to_owned();
     let again = buy(&visitor, &asked).await;
     assert_eq!(again.headers()["location"].to_str().unwrap(), place, "the same page buys once");
+    // Also if the price has changed since, or an input is gone: the page must not look as if nothing was bought.
+    let order = hidden(&asked, "order");
+    for (arguments, price) in [(r#"{"prompt":"A fox"}"#, "[]"), (r#"{"prompt":""}"#, "[]")] {
+        let fields =
+            [("tool", "text_to_image"), ("arguments", arguments), ("price", price), ("order", &order)];
+        let late = visitor.post("/gallery/buy", &fields).await;
+        assert_eq!(late.status(), StatusCode::SEE_OTHER, "{arguments}");
+        assert_eq!(late.headers()["location"].to_str().unwrap(), place, "{arguments}");
+    }
     crate::harness::eventually("the second job has ended", async || {
         visitor.page(&place).await.contains("state succeeded")
     })

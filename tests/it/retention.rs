@@ -60,6 +60,12 @@ fn a_dry_run_says_what_prune_removes_and_a_removed_job_is_not_bought_again() {
     let mut program = stage.program();
     let gone = program.call("get_job", json!({ "job_id": id }));
     assert!(gone["content"][0]["text"].as_str().unwrap().contains("removed it on 20"), "{gone}");
+    let uri = made["structuredContent"]["files"][0]["uri"].clone();
+    let reused = program.call("text_to_image", image(&json!({ "subject_reference": uri })));
+    assert!(
+        reused["content"][0]["text"].as_str().unwrap().contains("which this server removed on 20"),
+        "{reused}"
+    );
     let again = program.call("text_to_image", image(&json!({ "idempotency_key": "one" })));
     let said = again["content"][0]["text"].as_str().unwrap();
     assert!(said.contains("whose record was removed") && said.contains("nothing was bought"), "{again}");

@@ -142,7 +142,7 @@ async fn a_model_that_is_not_in_the_plan_is_bought_from_the_balance() {
 fn a_row_of_the_user_adds_a_model_to_the_plan_whose_key_may_be_in_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let facts = dir.path().join("facts.json");
-    let row = json!({ "id": "generate_video", "in_plan": true, "models": ["MiniMax-H3"] });
+    let row = json!({ "id": "generate_video", "in_plan": true, "models": ["H3"] });
     std::fs::write(&facts, json!({ "plan": { "entitlements": [row] } }).to_string()).unwrap();
     let key = dir.path().join("plan.key");
     std::fs::write(&key, format!("{PLAN}\n")).unwrap();
@@ -362,6 +362,26 @@ async fn the_same_idempotency_key_buys_once_whichever_key_paid() {
     assert_eq!(first["job_id"], second["job_id"]);
     let third = world.make("generate_video", json!({ "prompt": "A fox", "idempotency_key": "k" })).await;
     assert_eq!((&third["job_id"], world.bought()), (&first["job_id"], 1));
+}
+
+#[tokio::test]
+async fn an_idempotency_key_buys_once_also_after_the_key_that_pays_was_replaced_or_removed() {
+    let world = world(&[]).await;
+    let arguments = json!({ "prompt": "A fox", "idempotency_key": "k" });
+    let first = world.make("text_to_image", arguments.clone()).await;
+    for settings in [
+        vec![("MINIMAX_API_KEY", BALANCE)],
+        vec![("MINIMAX_PLAN_KEY", "sk-cp-another")],
+        vec![("MINIMAX_API_KEY", "sk-api-another"), ("MINIMAX_PLAN_KEY", "sk-cp-another")],
+    ] {
+        let later = world.neighbour_with(&settings).await;
+        let again = later.make("text_to_image", arguments.clone()).await;
+        assert_eq!((&again["job_id"], world.bought()), (&first["job_id"], 1), "{settings:?}: {again}");
+        assert!(again["warnings"].to_string().contains("nothing was bought"), "{again}");
+    }
+    let other = json!({ "prompt": "A fox", "idempotency_key": "l" });
+    world.neighbour_with(&[("MINIMAX_API_KEY", BALANCE)]).await.make("text_to_image", other).await;
+    assert_eq!(world.bought(), 2);
 }
 
 #[tokio::test]

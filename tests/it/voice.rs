@@ -314,3 +314,22 @@ async fn the_price_of_a_designed_voice_is_known() {
     let view = world.make("voice_design", order).await;
     assert_eq!(view["cost"]["estimated"], json!(3.0), "{view}");
 }
+
+#[tokio::test]
+async fn a_voice_that_was_not_made_is_not_said_to_be_used_within_a_week() {
+    let world = World::new().await;
+    let refuse = |code| Act::Refuse { code, message: None, retry_after: None };
+    let file = recording(&world, "me.wav", 12);
+    let clone = json!({ "voice_id": "VoiceOfMine1", "file": file });
+    let design = json!({ "prompt": "A deep voice", "preview_text": "Hello" });
+    for (tool, path, order) in
+        [("voice_clone", "/v1/voice_clone", clone), ("voice_design", "/v1/voice_design", design)]
+    {
+        let uses = |view: &Value| view["warnings"].to_string().contains("within 7 days");
+        world.sandbox.script(vec![Rule::once(path, refuse(1008))]);
+        let failed = world.call(tool, order.clone()).await.structured_content.unwrap();
+        assert!(failed["status"] == "failed" && !uses(&failed), "{tool}: {failed}");
+        let made = world.make(tool, order).await;
+        assert!(made["status"] == "succeeded" && uses(&made), "{tool}: {made}");
+    }
+}

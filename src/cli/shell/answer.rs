@@ -95,6 +95,13 @@ impl Answer {
         writeln!(io::stdout(), "{text}")
     }
 
+    /// Prints a result to stderr, because stdout cannot take it: it may be paid for, and printed nowhere else.
+    pub(super) fn rescue(&self) {
+        let text = self.for_person();
+        let text = if io::stderr().is_terminal() { harmless(&text) } else { text };
+        let _ = writeln!(io::stderr(), "stdout cannot be written. The result is:\n{}", text.trim_end());
+    }
+
     /// The texts, with commands instead of the sentences that tell a model which tool to call next.
     fn for_person(&self) -> String {
         let mut text = self.texts.join("\n");

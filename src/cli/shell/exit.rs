@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Running = 5,
     /// The request was sent and no answer arrived.
     Unknown = 6,
-    /// Ctrl-C.
+    /// Ctrl-C or SIGTERM.
     Interrupted = 130,
 }
 
@@ -38,7 +38,7 @@ pub(super) const CODES: &[(Exit, &str)] = &[
     (Exit::Money, "money: refused by a budget, a person or an empty balance"),
     (Exit::Running, "the job has not ended"),
     (Exit::Unknown, "unknown outcome: the request left and no answer came; it may be billed"),
-    (Exit::Interrupted, "interrupted with Ctrl-C; the job continues"),
+    (Exit::Interrupted, "interrupted with Ctrl-C or SIGTERM; the job continues"),
 ];
 
 /// The end of the help of the commands that call tools.

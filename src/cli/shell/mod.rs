@@ -26,12 +26,13 @@ use super::arguments::Command;
 use super::outcome::Coded;
 use crate::config::Config;
 use crate::mcp::{Billing, Server};
+use crate::serve;
 use crate::tools;
 
 /// How long a paid request in flight may delay the exit, because its result is paid for.
 const LINGER: Duration = Duration::from_secs(180);
 
-/// How long to wait for the list of jobs that were started, after Ctrl-C.
+/// How long to wait for the list of jobs that were started, after Ctrl-C or SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long one call of `get_job` waits. More calls follow.
@@ -142,13 +143,18 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
     let costs = spec.is_some_and(|spec| spec.billing != Billing::Free);
     let done = tokio::select! {
         answer = shell.answer(order) => Some(answer),
-        _ = tokio::signal::ctrl_c() => None,
+        _ = serve::signal() => None,
     };
     shell.client.service().clear();
     let mut printed = Ok(());
     let exit = if let Some(answer) = &done {
         // A failure to print is handled below, because the jobs must be handed over first.
         printed = answer.print(output);
+        if let Err(error) = &printed
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            answer.rescue();
+        }
         let exit = Exit::of(answer, awaited);
         if exit == Exit::Settings {
             let help = "`minimax-mcp login` stores a key; `minimax-mcp doctor` says what is wrong; `minimax-mcp settings` shows the \
@@ -166,7 +172,7 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
     client.cancel().await?;
     tokio::select! {
         () = server.jobs().shut_down(LINGER) => {}
-        _ = tokio::signal::ctrl_c() => server.jobs().shut_down(Duration::ZERO).await,
+        _ = serve::signal() => server.jobs().shut_down(Duration::ZERO).await,
     }
     match printed {
         // The reader has closed the pipe. The exit code still reports how the call ended.

@@ -11,6 +11,10 @@ const MOST_BYTES: u64 = 32 << 20;
 /// Reads the arguments. Texts stay texts here: the tool's schema decides their types, as for every client.
 pub(super) fn read(given: &[String]) -> Result<JsonObject, String> {
     let mut arguments = JsonObject::new();
+    let of_stdin = given.iter().filter(|text| text.split_once('=').is_some_and(|(_, value)| value == "@-"));
+    if of_stdin.count() > 1 {
+        return Err("only one argument can be `@-`, because stdin can be read once; write the other to a file, KEY=@FILE".to_owned());
+    }
     for text in given {
         let (key, value) = one(text)?;
         match arguments.get_mut(&key) {
@@ -96,6 +100,12 @@ mod tests {
                     "text": "Once = upon\na time", "at": "@ada", "empty": "" })
         );
         assert_eq!(read_all(&["l:=[1]", "l:=2"]).unwrap(), json!({ "l": [1, 2] }));
+    }
+
+    #[test]
+    fn stdin_is_the_text_of_one_argument_only() {
+        let problem = read_all(&["prompt=@-", "system=@-"]).unwrap_err();
+        assert!(problem.contains("`@-`") && problem.contains("KEY=@FILE"), "{problem}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::mcp::inputs::ownership::Ownership;
 use crate::mcp::inputs::work_permits::CallerWork;
 use crate::mcp::uploads::Uploads;
 use crate::media::{self, Blob, InputProblem, Limits, Opened, Reference, Roots};
+use crate::result::job_view::day;
 
 /// The folder below the data folder for copies of objects.
 const FETCHED: &str = "fetched";
@@ -374,6 +375,13 @@ impl InputResolver {
     ) -> Result<Result<PathBuf, String>, ToolError> {
         let wrong = |problem: String| ToolError::argument(field, problem);
         let Some(job) = self.jobs.get(&self.caller.principal, id).await? else {
+            if let Some(removed) = self.jobs.removed(&self.caller.principal, id).await? {
+                return Err(wrong(format!(
+                    "names the job {id}, which this server removed on {}, with its files in the results folder; list_jobs shows \
+                     the existing jobs",
+                    day(removed.at)
+                )));
+            }
             return Err(wrong(format!(
                 "names the job {id}, which does not exist; list_jobs shows the existing jobs"
             )));

@@ -175,7 +175,7 @@ async fn by_chat(
     // How many tokens an image takes is not documented. It cannot be more than the context.
     let room = facts().text(model).map(|row| (row.context, u64::from(LONGEST_LOOK)));
     let most = tokens_cost(server, model, room);
-    let ceiling = Cost { most: most.actual, actual: None, ..most };
+    let ceiling = named(server, Cost { most: most.actual, actual: None, ..most });
     let bill = Bill { model, ..question(prompt, &ceiling) };
     let held = server.checkout.budget.reserve(&bill, call).await?;
     let ask = || api.look_by_chat(model, prompt, picture);
@@ -186,7 +186,7 @@ async fn by_chat(
         Err(second) if has_no_plan(&second) => return Err(ToolError::Bought(first)),
         Err(second) => return Err(ToolError::Bought(second)),
     };
-    let cost = spent(server, model, &seen);
+    let cost = named(server, spent(server, model, &seen));
     let why = first.code().map_or_else(|| "it is refused".to_owned(), |code| format!("code {code}"));
     let warning = format!(
         "the image endpoint of the plans is closed to this key ({why}), so the chat model {model} looked at the \
@@ -209,15 +209,22 @@ fn vision_model(server: &Server) -> &str {
     own.unwrap_or(&services().vision.model)
 }
 
-/// The actual cost: what a gateway reports, or the price of the tokens.
+/// The cost with the key that pays it.
+fn named(server: &Server, cost: Cost) -> Cost {
+    server.checkout.budget.counted("chat", cost)
+}
+
+/// The actual cost: what a gateway reports, or the price of the tokens. A count of zero was not counted, which is not free.
 fn spent(server: &Server, model: &str, seen: &Seen) -> Cost {
-    pricing::reported(tokens_cost(server, model, seen.tokens), seen.cost)
+    let tokens = seen.tokens.filter(|(read, written)| *read > 0 && *written > 0);
+    pricing::reported(tokens_cost(server, model, tokens), seen.cost)
 }
 
 fn tokens_cost(server: &Server, model: &str, tokens: Option<(u64, u64)>) -> Cost {
     let currency = server.config().currency();
     let row = facts().text(model);
-    let price = row.and_then(|row| row.price(0, currency));
+    let input = tokens.map_or(0, |(read, _)| read);
+    let price = row.and_then(|row| row.price(input, currency));
     let actual = price.zip(tokens).and_then(|(price, (read, written))| price.of([read, written, 0, 0]));
     let actual = actual.map(Money::rounded);
     let basis = row.and_then(|row| row.price_list(currency));

@@ -15,7 +15,7 @@ use crate::mcp::model_name::{ModelNames, unknown_model};
 use crate::mcp::{Bill, Draft, JobOptions, Server, ToolError};
 use crate::media::Limits;
 use crate::money::{Currency, Money};
-use crate::result::job_view::JobView;
+use crate::result::job_view::{JobView, USE_THE_VOICE};
 use crate::speech::rules::{Characters, LANGUAGES, check_pauses};
 use crate::telemetry::is_blank;
 
@@ -51,8 +51,9 @@ const PREVIEW_LIMIT: usize = 500;
 const CLONE: &str = "Clone this voice";
 
 /// The warning about a designed voice. It names no fee, because the fee is part of the price.
-const USE_IT: &str =
-    "use the voice in text_to_audio within 7 days or MiniMax deletes it; list_voices shows it";
+fn use_it() -> String {
+    format!("{USE_THE_VOICE}; list_voices shows it")
+}
 
 const ID_RULE: &str = "must have 8 to 256 characters, begin with a letter, contain only letters, digits, - and _, and \
                        end with a letter or digit";
@@ -194,7 +195,7 @@ impl Server {
             details: String::new(),
             cost: design_cost(&submit, currency),
             order: Box::new(submit),
-            warnings: vec![USE_IT.to_owned()],
+            warnings: vec![use_it()],
         };
         self.checkout.buy("voice_design", draft, input.job, &call).await
     }
@@ -320,10 +321,7 @@ fn kept_while_used(price: &Price, currency: Currency) -> String {
         Some(price) => format!("{price} (prices of {})", facts().as_of),
         None => "once".to_owned(),
     };
-    format!(
-        "use the voice in text_to_audio within 7 days or MiniMax deletes it; its first use is billed with {price}; \
-         list_voices shows it"
-    )
+    format!("{USE_THE_VOICE}; its first use is billed with {price}; list_voices shows it")
 }
 
 /// The price of the demo. The voice is billed at its first use.

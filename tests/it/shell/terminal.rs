@@ -5,10 +5,12 @@ use super::*;
 mod interrupted {
     use std::time::{Duration, Instant};
 
+    use rustix::process::Signal;
+
     use super::*;
 
-    /// Starts a command, sends SIGINT once the sandbox has this many paid requests, and returns its output.
-    fn interrupt(stage: &Stage, arguments: &[&str], paid: usize) -> Output {
+    /// Starts a command, sends a signal once the sandbox has this many paid requests, and returns its output.
+    fn interrupt(stage: &Stage, arguments: &[&str], paid: usize, signal: Signal) -> Output {
         let mut child =
             command(stage, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let end = Instant::now() + Duration::from_secs(20);
@@ -19,7 +21,7 @@ mod interrupted {
         // The answer takes a moment to arrive and to be recorded.
         std::thread::sleep(Duration::from_millis(300));
         let id = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
         child.wait_with_output().unwrap()
     }
 
@@ -36,7 +38,7 @@ mod interrupted {
             pace.polls = 1_000_000;
             stage.sandbox.set_pace(pace);
             let arguments = ["call", "generate_video", "prompt=A fox"];
-            let output = interrupt(stage, &arguments, 1);
+            let output = interrupt(stage, &arguments, 1, Signal::INT);
             failed(&output, &arguments, 130);
             let id = job_in(&output);
             assert!(good(stage, &["jobs"]).contains(&id));
@@ -49,20 +51,40 @@ mod interrupted {
     }
 
     #[test]
-    fn a_paid_answer_that_is_on_its_way_is_kept_after_ctrl_c() {
+    fn a_paid_answer_that_is_on_its_way_is_kept_after_ctrl_c_and_after_sigterm() {
         on_stage(|stage| {
             let mut pace = crate::harness::quick();
             pace.delay_ms = 3000;
             stage.sandbox.set_pace(pace);
             let arguments = ["call", "text_to_image", "prompt=A fox"];
-            let output = interrupt(stage, &arguments, 1);
-            failed(&output, &arguments, 130);
-            let id = job_in(&output);
-            let path = good(stage, &["wait", &id, "-q"]);
-            assert!(Path::new(path.trim()).is_file(), "{path}");
-            assert_eq!(stage.sandbox.paid().len(), 1);
+            for (bought, signal) in [(1, Signal::INT), (2, Signal::TERM)] {
+                let output = interrupt(stage, &arguments, bought, signal);
+                failed(&output, &arguments, 130);
+                let id = job_in(&output);
+                let path = good(stage, &["wait", &id, "-q"]);
+                assert!(Path::new(path.trim()).is_file(), "{path}");
+                assert_eq!(stage.sandbox.paid().len(), bought);
+            }
         });
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_paid_result_that_stdout_cannot_take_is_on_stderr() {
+    on_stage(|stage| {
+        for (arguments, part) in [
+            (["call", "chat", "prompt=Good morning"], "**You said:** Good morning"),
+            (["call", "text_to_image", "prompt=A fox"], "job_id image-"),
+        ] {
+            let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+            let output = command(stage, &arguments).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+            let output = output.wait_with_output().unwrap();
+            let said = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains("stdout cannot be written") && said.contains(part), "{said}");
+        }
+    });
 }
 
 mod asked {

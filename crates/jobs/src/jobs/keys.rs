@@ -198,26 +198,19 @@ impl Jobs {
         Ok(self.get(principal, id).await?.and_then(|job| self.with_key_of(&job)))
     }
 
-    /// The job that was started with this idempotency key, if there is one.
+    /// The job that was started with this idempotency key at this host, if there is one. Another key may have bought it.
     pub async fn by_key(&self, principal: &str, key: &str) -> Result<Option<(Watch, String)>, StoreError> {
-        for tenant in self.keys_of_payer() {
-            if let Some(job) = self.store().await?.by_key(principal, &tenant.name, key).await? {
-                let job = self.shared.spool.amend(job);
-                let digest = job.digest.clone();
-                return Ok(Some((self.channel(job), digest)));
-            }
-        }
-        Ok(None)
+        let job = self.store().await?.by_key(principal, &self.tenant.name, key).await?;
+        Ok(job.map(|job| {
+            let job = self.shared.spool.amend(job);
+            let digest = job.digest.clone();
+            (self.channel(job), digest)
+        }))
     }
 
     /// The job that was started with this idempotency key and removed since.
     pub async fn removed_by_key(&self, principal: &str, key: &str) -> Result<Option<RemovedJob>, StoreError> {
-        for tenant in self.keys_of_payer() {
-            if let Some(removed) = self.store().await?.removed_by_key(principal, &tenant.name, key).await? {
-                return Ok(Some(removed));
-            }
-        }
-        Ok(None)
+        self.store().await?.removed_by_key(principal, &self.tenant.name, key).await
     }
 
     /// The job of a task, if this server started or adopted it.

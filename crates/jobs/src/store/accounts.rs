@@ -10,9 +10,27 @@ pub(super) fn pool(account: &str) -> Option<&str> {
     account.get(..host.len() + CALLERS.len())
 }
 
+/// The first and the last of the names that accounts at the host of `account` can have.
+///
+/// An idempotency key buys once there, also after the key that pays was replaced.
+pub(super) fn at_host(account: &str) -> (String, String) {
+    let host = account.split(" (").next().unwrap_or_default();
+    (host.to_owned(), format!("{host} (\u{10ffff}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_at_a_host_are_those_of_all_its_keys_and_of_no_other_host() {
+        let (first, last) = at_host("https://a.example (key 0a)");
+        let is_there = |account: &str| (first.as_str()..=last.as_str()).contains(&account);
+        assert!(is_there("https://a.example") && is_there("https://a.example (key ff)"));
+        assert!(is_there("https://a.example (caller key 0a)"));
+        assert!(!is_there("https://a.example.org (key 0a)") && !is_there("https://a.example:81 (key 0a)"));
+        assert!(!is_there("https://b.example (key 0a)"));
+    }
 
     #[test]
     fn accounts_of_callers_at_one_host_share_their_limits_and_others_do_not() {

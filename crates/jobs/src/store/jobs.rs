@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::accounts::at_host;
 use super::budget::{Denied, Limits, Purchase};
 use super::database::Store;
 use super::error::StoreError;
@@ -109,14 +110,17 @@ impl Store {
             }
         }
         let body = self.body_of(job)?;
+        let (first, last) = at_host(&job.account);
         #[cfg(feature = "crash-points")]
         crate::crash::point("record.before");
         let inserted = query(
             "INSERT INTO jobs (id, principal, account, kind, status, is_open, task_id, idempotency_key, search,
                                body, lease_owner, lease_until, created_at, updated_at, folder, model, voice, price)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16, ?17
-             WHERE ?7 IS NULL OR NOT EXISTS
-                (SELECT 1 FROM jobs WHERE principal = ?2 AND account = ?3 AND task_id = ?7)
+             WHERE (?7 IS NULL OR NOT EXISTS
+                (SELECT 1 FROM jobs WHERE principal = ?2 AND account = ?3 AND task_id = ?7))
+             AND (?8 IS NULL OR NOT EXISTS
+                (SELECT 1 FROM jobs WHERE principal = ?2 AND account BETWEEN ?18 AND ?19 AND idempotency_key = ?8))
              ON CONFLICT DO NOTHING",
         )
         .bind(&job.id)
@@ -136,6 +140,8 @@ impl Store {
         .bind(named(&job.model))
         .bind(voice_of(job))
         .bind(job.price().map_or(0, Money::rank))
+        .bind(&*first)
+        .bind(&*last)
         .execute(&mut *connection)
         .await
         .map_err(|error| self.fail(error))?;
@@ -144,13 +150,15 @@ impl Store {
             return Ok(Inserted::New);
         }
         let existing = query(
-            "SELECT body FROM jobs WHERE principal = ?1 AND account = ?3
-             AND (idempotency_key = ?2 OR task_id = ?4) LIMIT 1",
+            "SELECT body FROM jobs WHERE principal = ?1 AND account BETWEEN ?5 AND ?6
+             AND (idempotency_key = ?2 OR (account = ?3 AND task_id = ?4)) LIMIT 1",
         )
         .bind(&job.principal)
         .bind(job.idempotency_key.as_deref())
         .bind(&job.account)
         .bind(job.state.task().map(|task| task.id.as_str()))
+        .bind(first)
+        .bind(last)
         .fetch_one(connection)
         .await
         .map_err(|error| self.fail(error))?;

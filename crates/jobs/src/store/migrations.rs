@@ -17,10 +17,12 @@ macro_rules! files {
 const OF_SQLITE: &[(&str, &str)] = files!("migrations":
     "0001_jobs" "0002_conversations" "0003_spending" "0004_tasks" "0005_answers" "0006_standings" "0007_remote_files"
     "0008_remote_ids" "0009_retention" "0010_processes" "0011_removed_jobs" "0012_outbox" "0013_gallery" "0014_sorting"
+    "0015_idempotency_keys"
 );
 
 const OF_POSTGRES: &[(&str, &str)] = files!("migrations/postgres":
     "0001_store" "0002_processes" "0003_removed_jobs" "0004_outbox" "0005_gallery" "0006_list" "0007_sorting"
+    "0008_idempotency_keys"
 );
 
 /// The migrations of SQLite's file.

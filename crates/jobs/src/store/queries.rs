@@ -1,5 +1,6 @@
 //! Queries for jobs.
 
+use super::accounts::at_host;
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
@@ -165,6 +166,10 @@ impl Filter {
     }
 }
 
+/// The first job of a principal with an `idempotency_key`, of the accounts from one name to another.
+const BY_KEY: &str = "SELECT body FROM jobs
+    WHERE principal = ?1 AND account BETWEEN ?2 AND ?3 AND idempotency_key = ?4 ORDER BY created_at LIMIT 1";
+
 impl Store {
     /// One job of a principal.
     pub async fn get(&self, principal: &str, id: &str) -> Result<Option<Job>, StoreError> {
@@ -183,16 +188,11 @@ impl Store {
         row.map_err(|error| self.fail(error))?.map(|row| self.parse(&row)).transpose()
     }
 
-    /// The job that was started with an `idempotency_key`.
+    /// The job that was started with an `idempotency_key` at the host of an account, with any of its keys.
     pub async fn by_key(&self, principal: &str, account: &str, key: &str) -> Result<Option<Job>, StoreError> {
-        let row =
-            query("SELECT body FROM jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3")
-                .bind(principal)
-                .bind(account)
-                .bind(key)
-                .fetch_optional(self.readers())
-                .await
-                .map_err(|error| self.fail(error))?;
+        let (first, last) = at_host(account);
+        let row = query(BY_KEY).bind(principal).bind(first).bind(last).bind(key);
+        let row = row.fetch_optional(self.readers()).await.map_err(|error| self.fail(error))?;
         row.map(|row| self.parse(&row)).transpose()
     }
 

@@ -1,5 +1,6 @@
 //! The rows that stay of removed jobs. A job is removed in the gallery, or because of its age or size.
 
+use super::accounts::at_host;
 use super::database::Store;
 use super::error::StoreError;
 use super::pool::Connection;
@@ -41,6 +42,7 @@ impl Store {
         self.find_removed(connection.into(), principal, account, key).await
     }
 
+    /// Another key of the host may have bought it.
     async fn find_removed(
         &self,
         on: On<'_>,
@@ -48,11 +50,13 @@ impl Store {
         account: &str,
         key: &str,
     ) -> Result<Option<RemovedJob>, StoreError> {
+        let (first, last) = at_host(account);
         let row = query(
-            "SELECT id, removed_at FROM removed_jobs WHERE principal = ?1 AND account = ?2 AND idempotency_key = ?3
+            "SELECT id, removed_at FROM removed_jobs
+             WHERE principal = ?1 AND account BETWEEN ?2 AND ?3 AND idempotency_key = ?4
              ORDER BY removed_at DESC LIMIT 1",
         );
-        self.removed_job(row.bind(principal).bind(account).bind(key).fetch_optional(on).await)
+        self.removed_job(row.bind(principal).bind(first).bind(last).bind(key).fetch_optional(on).await)
     }
 
     fn removed_job(&self, row: Result<Option<Row>, sqlx::Error>) -> Result<Option<RemovedJob>, StoreError> {

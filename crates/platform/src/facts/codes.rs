@@ -27,6 +27,7 @@ pub enum Class {
 /// A `base_resp.status_code` (platform docs > error codes).
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
+#[serde(deny_unknown_fields)]
 pub struct Code {
     pub code: i64,
     pub meaning: String,

@@ -7,6 +7,7 @@ use super::{Facts, names};
 /// The limit of one rate-limit group. Limits differ between accounts. These are the usual ones; the adaptive limiter
 /// learns the rest from refusals.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limit {
     /// The name of the group, in words for a person.
     pub group: String,

@@ -73,6 +73,7 @@ pub struct Facts {
 
 /// The models of calls that name none. Video defaults depend on the mode, and text and music have their own defaults.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct DefaultModels {
     image: String,
     speech: String,
@@ -101,6 +102,7 @@ impl Price {
 
 /// An image model (Image Generation > model).
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ImageModel {
     /// The id on the wire.
     pub model: String,
@@ -117,6 +119,7 @@ pub struct ImageModel {
 
 /// A speech model (T2A v2 > model).
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SpeechModel {
     /// The id on the wire.
     pub model: String,

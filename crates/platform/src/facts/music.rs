@@ -6,6 +6,7 @@ use super::{Facts, Price};
 
 /// A music model (Music Generation > model).
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MusicModel {
     /// The id on the wire.
     pub model: String,

@@ -4,12 +4,16 @@
 use std::sync::OnceLock;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{facts, overlay};
 
 /// The table of `plan.json`.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
+    #[serde(default, rename = "as_of")]
+    _as_of: IgnoredAny,
     entitlements: Vec<Entitlement>,
     /// Codes of a plan whose window is used up.
     used_up: Vec<i64>,
@@ -19,6 +23,7 @@ pub struct Plan {
 
 /// Whether plans include a tool.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Entitlement {
     /// The tool.
     id: String,
@@ -29,11 +34,22 @@ struct Entitlement {
     /// The included purposes of an upload; empty for all.
     #[serde(default)]
     purposes: Vec<String>,
+    #[serde(default, rename = "confidence")]
+    _confidence: IgnoredAny,
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
 }
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PlanFile {
     plan: Plan,
+}
+
+impl PlanFile {
+    /// The tools that have a row.
+    pub(super) fn tools(&self) -> impl Iterator<Item = &str> {
+        self.plan.entitlements.iter().map(|row| row.id.as_str())
+    }
 }
 
 /// Why a plan did not pay.
@@ -55,11 +71,12 @@ impl Plan {
     /// Whether plans include a tool, with this model and upload purpose if it has them.
     pub fn includes(&self, tool: &str, model: Option<&str>, purpose: Option<&str>) -> bool {
         let Some(row) = self.entitlements.iter().find(|row| row.id == tool) else { return false };
-        let model = model.map(|model| facts().canonical(model));
-        let among = |all: &[String], one: Option<&str>| {
+        let is_among = |all: &[String], one: Option<&str>| {
             all.is_empty() || one.is_some_and(|one| all.iter().any(|known| known.eq_ignore_ascii_case(one)))
         };
-        row.in_plan && among(&row.models, model.as_deref()) && among(&row.purposes, purpose)
+        let full = |model: &str| facts().canonical(model);
+        let models: Vec<_> = row.models.iter().map(|model| full(model)).collect();
+        row.in_plan && is_among(&models, model.map(full).as_deref()) && is_among(&row.purposes, purpose)
     }
 
     /// Whether plans include a tool only with some models.

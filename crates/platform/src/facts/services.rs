@@ -22,6 +22,7 @@ pub struct Services {
 
 /// The price of one call of a tool.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Call {
     alias: String,
     #[serde(default)]
@@ -31,6 +32,7 @@ struct Call {
 /// A chat model that accepts images. Its price is in the table of text models.
 #[derive(Debug, Default, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
+#[serde(deny_unknown_fields)]
 pub struct Vision {
     pub model: String,
 }

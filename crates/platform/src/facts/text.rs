@@ -62,6 +62,7 @@ pub enum Thinking {
 /// A text model.
 #[derive(Debug, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the columns of a table")]
+#[serde(deny_unknown_fields)]
 pub struct TextModel {
     /// The id on the wire.
     pub model: String,

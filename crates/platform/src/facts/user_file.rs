@@ -39,6 +39,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
 
 /// Parses the user's rows, and checks that every table can still be read with them.
 fn checked(text: &str) -> Result<Value, String> {
+    // Editors on Windows begin a file with a byte order mark.
+    let text = text.trim_start_matches('\u{feff}');
     let over: Value = serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
     let Value::Object(tables) = &over else { return Err("is not a JSON object of tables".to_owned()) };
     let mut whole = all_tables();
@@ -46,10 +48,16 @@ fn checked(text: &str) -> Result<Value, String> {
     if let Some(name) = tables.keys().find(|name| !known.contains(name)) {
         return Err(format!("has the table `{name}`; there are {}", known.join(", ")));
     }
+    let ours = whole.clone();
     merge(&mut whole, over.clone());
     serde_path_to_error::deserialize::<_, Facts>(&whole).map_err(|error| bad(&error))?;
     serde_path_to_error::deserialize::<_, Services>(&whole).map_err(|error| bad(&error))?;
-    serde_path_to_error::deserialize::<_, PlanFile>(&whole).map_err(|error| bad(&error))?;
+    let plan: PlanFile = serde_path_to_error::deserialize(&whole).map_err(|error| bad(&error))?;
+    let ours: PlanFile = serde_json::from_value(ours).unwrap_or_default();
+    let tools: Vec<_> = ours.tools().collect();
+    if let Some(tool) = plan.tools().find(|tool| !tools.contains(tool)) {
+        return Err(format!("has an entitlement for the tool `{tool}`; there are {}", tools.join(", ")));
+    }
     serde_path_to_error::deserialize::<_, Text>(&whole).map_err(|error| bad(&error))?;
     serde_path_to_error::deserialize::<_, Voices>(&whole).map_err(|error| bad(&error))?;
     Ok(over)
@@ -75,12 +83,17 @@ mod tests {
                 r#"{"plan": {"entitlements": [{"id": "generate_video", "in_plan": "yes"}]}}"#,
                 "plan.entitlements[",
             ),
+            (
+                r#"{"plan": {"entitlements": [{"id": "generate_vidoe", "in_plan": true}]}}"#,
+                "the tool `generate_vidoe`; there are chat, ",
+            ),
             (r#"{"system": [["id-only"]]}"#, "system["),
             (r#"{"codes": [{"code": 1, "meaning": "x", "class": "odd", "advice": "y"}]}"#, "codes["),
         ] {
             let problem = checked(text).unwrap_err();
             assert!(problem.contains(part), "{text}: {problem}");
         }
+        checked("\u{feff}{}").unwrap();
         checked(
             r#"{"image": [{"model": "image-02", "aspect_ratios": ["1:1"], "sizes": true, "styles": false}]}"#,
         )

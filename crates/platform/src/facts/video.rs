@@ -64,6 +64,7 @@ pub struct Size {
 
 /// A video model (Video Generation > models and parameters).
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VideoModel {
     /// The id on the wire.
     pub model: String,

@@ -22,6 +22,7 @@ pub struct Template {
 /// The models that expand a prompt (H3 Context-IR).
 #[derive(Debug, Default, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
+#[serde(deny_unknown_fields)]
 pub struct ContextIr {
     pub models: Vec<String>,
     /// The price of a million input tokens.
@@ -33,6 +34,7 @@ pub struct ContextIr {
 /// The models that regenerate a video at a higher resolution (Video Regeneration).
 #[derive(Debug, Default, Deserialize)]
 #[expect(missing_docs, reason = "the columns of a table")]
+#[serde(deny_unknown_fields)]
 pub struct Regeneration {
     pub models: Vec<String>,
     /// The resolution of the original video.

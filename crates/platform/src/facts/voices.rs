@@ -68,6 +68,7 @@ impl Gender {
 
 /// Prices of cloned and designed voices (price page > Audio).
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VoicePrices {
     /// MiniMax deletes a voice that was not used within this many days.
     #[serde(default = "a_week")]
@@ -86,6 +87,7 @@ fn a_week() -> u32 {
 
 /// A speech-to-text model (Speech to text).
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TranscriptionModel {
     /// The id on the wire.
     pub model: String,

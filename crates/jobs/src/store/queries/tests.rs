@@ -122,3 +122,19 @@ async fn filters_of_a_list_in_another_order_are_bounded_and_read_in_that_order()
     let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
     assert!(plan.len() == 1 && plan[0].contains("jobs_by_size"), "{plan:?}");
 }
+
+#[tokio::test]
+async fn an_idempotency_key_is_found_without_reading_the_jobs_of_other_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(dir.path(), 3).await;
+    let mut plan = query(format!("EXPLAIN QUERY PLAN {BY_KEY}"));
+    for value in ["p", "a", "b", "key"] {
+        plan = plan.bind(value);
+    }
+    let rows = plan.fetch_all(store.readers()).await.unwrap();
+    let details: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+    assert!(
+        details[0].contains("jobs_by_idempotency_key (principal=? AND idempotency_key=?)"),
+        "{details:?}"
+    );
+}

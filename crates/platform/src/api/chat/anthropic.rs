@@ -115,6 +115,8 @@ pub(super) struct Reader {
     /// Thinking in the text, which some gateways leave there.
     splitter: Splitter,
     stopped: bool,
+    /// Whether the counts are those at the start, which the end has not replaced.
+    is_provisional: bool,
 }
 
 /// A block, and the JSON of its input as far as it was received.
@@ -129,7 +131,10 @@ impl Reader {
     pub(super) fn take(&mut self, event: &Value) -> Vec<Delta> {
         let index = event.get("index").and_then(Value::as_u64).unwrap_or_default();
         match text(event, "type") {
-            "message_start" => self.take_message(event.get("message").unwrap_or(&Value::Null)),
+            "message_start" => {
+                self.take_message(event.get("message").unwrap_or(&Value::Null));
+                self.is_provisional = true;
+            }
             // A server that does not stream sends only the message.
             "message" => {
                 self.take_message(event);
@@ -197,7 +202,7 @@ impl Reader {
         }
     }
 
-    /// Takes the usage. The numbers at the start are provisional, so the last ones win.
+    /// Takes the usage. The numbers at the start are provisional, so the last ones win, and alone they are no price.
     fn take_usage(&mut self, holder: &Value) {
         let Some(usage) = holder.get("usage").filter(|usage| usage.is_object()) else { return };
         self.meta.cost = usage_cost(usage).or(self.meta.cost);
@@ -205,11 +210,13 @@ impl Reader {
             (count(usage, "/cache_read_input_tokens"), count(usage, "/cache_creation_input_tokens"));
         let cached = read.unwrap_or_default().saturating_add(written.unwrap_or_default());
         // In this protocol `input_tokens` excludes cache reads and writes.
-        let input = count(usage, "/input_tokens").map(|fresh| fresh.saturating_add(cached));
-        let known = self.meta.usage;
+        let input = count(usage, "/input_tokens").map(|fresh| (fresh.saturating_add(cached), read, written));
         // The end may have only the output. A count that is nowhere is unknown, which is not free.
-        let input = input.or(known.map(|known| known.input));
-        let (Some(input), Some(output)) = (input, count(usage, "/output_tokens")) else { return };
+        let input = input.or(self.meta.usage.map(|known| (known.input, known.cache_read, known.cache_write)));
+        let (Some((input, read, written)), Some(output)) = (input, count(usage, "/output_tokens")) else {
+            return;
+        };
+        self.is_provisional = false;
         self.meta.usage = Some(Usage {
             input,
             output,
@@ -228,6 +235,7 @@ impl Reader {
     /// The answer so far.
     pub(super) fn reply(self) -> Reply {
         let mut reply = self.meta;
+        reply.usage = reply.usage.filter(|_| !self.is_provisional);
         let (mut content, mut said, mut thought) = (Vec::new(), String::new(), String::new());
         for mut block in self.blocks.into_values() {
             block.close();

@@ -249,6 +249,9 @@ impl ChatStream<'_> {
             Reader::Anthropic(reader) => reader.reply(),
             Reader::Responses(reader) => reader.reply(),
         };
+        // A request has input, and an answer has output: a count of zero was not counted, which is not free.
+        let is_empty = reply.text.is_empty() && reply.reasoning.is_empty() && reply.tool_calls.is_empty();
+        reply.usage = reply.usage.filter(|usage| usage.input > 0 && (usage.output > 0 || is_empty));
         reply.id = self.trace.or(reply.id);
         reply.cost = self.cost.or(reply.cost);
         if let Some(note) = think::unparsed_call(&reply) {

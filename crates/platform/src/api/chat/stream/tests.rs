@@ -124,7 +124,8 @@ async fn token_counts_may_be_texts_and_one_that_is_missing_is_unknown() {
         for (said, known) in [
             (format!(r#"{{"{input}":3,"{output}":5}}"#), Some((3, 5))),
             (format!(r#"{{"{input}":"3","{output}":" 5 "}}"#), Some((3, 5))),
-            (format!(r#"{{"{input}":0,"{output}":0}}"#), Some((0, 0))),
+            (format!(r#"{{"{input}":0,"{output}":0}}"#), None),
+            (format!(r#"{{"{input}":0,"{output}":5}}"#), None),
             (format!(r#"{{"{input}":3}}"#), None),
             (format!(r#"{{"{output}":5}}"#), None),
             (format!(r#"{{"{input}":"many","{output}":[5]}}"#), None),
@@ -133,5 +134,25 @@ async fn token_counts_may_be_texts_and_one_that_is_missing_is_unknown() {
         ] {
             assert_eq!(usage(said.clone()).await, known, "{protocol:?} {said}");
         }
+    }
+}
+
+#[tokio::test]
+async fn counts_at_the_start_of_an_answer_are_no_price_and_complete_those_at_the_end() {
+    let start = r#"data: {"type":"message_start","message":{"usage":{"input_tokens":10,"output_tokens":1,"cache_read_input_tokens":90}}}"#;
+    let words =
+        r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"Hello"}}"#;
+    for (usage, known) in [
+        ("", None),
+        (r#","usage":{}"#, None),
+        (r#","usage":{"output_tokens":5}"#, Some((100, 5, Some(90)))),
+        (r#","usage":{"input_tokens":20,"output_tokens":5}"#, Some((20, 5, None))),
+        (r#","usage":{"input_tokens":0,"output_tokens":5}"#, None),
+    ] {
+        let end = format!(r#"data: {{"type":"message_delta","delta":{{"stop_reason":"end_turn"}}{usage}}}"#);
+        let whole = format!("{start}\n\n{words}\n\n{end}\n\n");
+        let reply = replied(Protocol::Anthropic, vec![whole.into()]).await.unwrap();
+        let counted = reply.usage.map(|usage| (usage.input, usage.output, usage.cache_read));
+        assert_eq!((reply.text.as_str(), counted), ("Hello", known), "{usage}");
     }
 }
