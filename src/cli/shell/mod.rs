@@ -143,7 +143,7 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
     let costs = spec.is_some_and(|spec| spec.billing != Billing::Free);
     let done = tokio::select! {
         answer = shell.answer(order) => Some(answer),
-        _ = serve::signal() => None,
+        () = serve::signal() => None,
     };
     shell.client.service().clear();
     let mut printed = Ok(());
@@ -172,7 +172,7 @@ async fn carry_out(server: Server, order: Order, output: Output) -> Result<Exit,
     client.cancel().await?;
     tokio::select! {
         () = server.jobs().shut_down(LINGER) => {}
-        _ = serve::signal() => server.jobs().shut_down(Duration::ZERO).await,
+        () = serve::signal() => server.jobs().shut_down(Duration::ZERO).await,
     }
     match printed {
         // The reader has closed the pipe. The exit code still reports how the call ended.
