@@ -84,8 +84,8 @@ mod tests {
                 "plan.entitlements[",
             ),
             (
-                r#"{"plan": {"entitlements": [{"id": "generate_vidoe", "in_plan": true}]}}"#,
-                "the tool `generate_vidoe`; there are chat, ",
+                r#"{"plan": {"entitlements": [{"id": "generate_movie", "in_plan": true}]}}"#,
+                "the tool `generate_movie`; there are chat, ",
             ),
             (r#"{"system": [["id-only"]]}"#, "system["),
             (r#"{"codes": [{"code": 1, "meaning": "x", "class": "odd", "advice": "y"}]}"#, "codes["),
