@@ -130,13 +130,14 @@ async fn audio_that_was_made_but_not_saved_is_still_billed() {
     let (folder, story) = (world.out().join("locked"), "A long story. ".repeat(300));
     let held = world.make("text_to_audio", json!({ "text": story, "dry_run": true })).await;
     let price = millionths(&held["cost"]["estimated"]);
-    // Replace the results folder by a file while the audio is being made.
+    // Replace the results folder, and the folder of what waits, by files while the audio is being made.
     world.sandbox.script(vec![Rule::once("/v1/t2a_v2", Act::Hold)]);
     let arguments =
         json!({ "text": story, "output_directory": folder, "wait_seconds": 0, "idempotency_key": "once" });
     let job = world.make("text_to_audio", arguments.clone()).await["job_id"].clone();
     std::fs::remove_dir_all(world.out()).unwrap();
     std::fs::write(world.out(), "in the way").unwrap();
+    std::fs::write(world.dir.path().join("data/minimax-mcp/undelivered"), "in the way").unwrap();
     world.sandbox.script(Vec::new());
     eventually("it ends", async || {
         let view = world.call("get_job", json!({ "job_id": job })).await.structured_content.unwrap();
