@@ -147,7 +147,8 @@ async fn keep(worker: &mut Worker, index: usize, bytes: Vec<u8>) {
             file.trouble = Some("it is cut short in MiniMax's answer".to_owned());
             worker.job.incomplete = true;
         }
-        if file.spooled.is_some() {
+        // With a bucket, a job without a folder stays one: its other results are links.
+        if file.spooled.is_some() && jobs.bucket().is_none() {
             worker.job.folder.get_or_insert(home);
         }
     }
